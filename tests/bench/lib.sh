@@ -241,8 +241,8 @@ topo_create() {
 topo_destroy() {
   [ -n "${BN_P:-}" ] || return 0
   [ -f "$BN_STATE/pids" ] && bn_kill
-  local n; for n in $(ip netns list 2>/dev/null | awk '{print $1}' | grep -E "^$BN_P-" || true); do ip netns del "$n" 2>/dev/null; rm -rf "/etc/netns/$n"; done
-  rmdir /etc/netns 2>/dev/null
+  local n; for n in $(ip netns list 2>/dev/null | awk '{print $1}' | grep -E "^$BN_P-" || true); do ip netns del "$n" 2>/dev/null; done
+  rm -rf /etc/netns/"$BN_P"-*; rmdir /etc/netns 2>/dev/null
   rm -f "$BN_STATE/topo" "$BN_STATE/pids"; BN_TOPO=""; BN_HOSTS=""
 }
 # bn_cleanup: end every recorded process, remove the namespaces and the state folder (keep it with BN_KEEP=1)
