@@ -1,0 +1,64 @@
+using System.Runtime.Versioning;
+using System.Security.Cryptography;
+
+namespace Diode.Tunnel.Platform.Tls;
+
+/// <summary>Our certificate and its secp256k1 key, with what the TLS library prepares once per role.</summary>
+/// <remarks>Thread-safe. Engines that exist keep working after <see cref="Dispose"/>; new ones cannot be made.</remarks>
+public sealed class TlsIdentity : IDisposable
+{
+    /// <summary>Length of a private key, big-endian scalar.</summary>
+    public const int PrivateKeyLength = 32;
+
+    private readonly Lock _lock = new();
+    private readonly byte[] _certificateDer;
+    private readonly byte[] _privateKey;
+    private LibsslContext? _clientContext;
+    private LibsslContext? _serverContext;
+    private bool _disposed;
+
+    /// <summary>Copies certificate and key.</summary>
+    /// <param name="certificateDer">One X.509 certificate with the public key of <paramref name="privateKey"/>.</param>
+    /// <param name="privateKey">32 bytes; the caller may clear its copy afterwards.</param>
+    public TlsIdentity(byte[] certificateDer, ReadOnlySpan<byte> privateKey)
+    {
+        ArgumentNullException.ThrowIfNull(certificateDer);
+        ArgumentOutOfRangeException.ThrowIfZero(certificateDer.Length, nameof(certificateDer));
+        ArgumentOutOfRangeException.ThrowIfNotEqual(privateKey.Length, PrivateKeyLength, nameof(privateKey));
+        _certificateDer = certificateDer.AsSpan().ToArray();
+
+        // Pinned, so that no compaction leaves a copy behind that Dispose does not reach.
+        _privateKey = GC.AllocateUninitializedArray<byte>(PrivateKeyLength, pinned: true);
+        privateKey.CopyTo(_privateKey);
+    }
+
+    /// <summary>DER of our certificate.</summary>
+    public ReadOnlyMemory<byte> CertificateDer => _certificateDer;
+
+    /// <summary>Zeroes the key and releases the library's contexts.</summary>
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _disposed = true;
+            CryptographicOperations.ZeroMemory(_privateKey);
+            _clientContext?.Dispose();
+            _serverContext?.Dispose();
+            _clientContext = null;
+            _serverContext = null;
+        }
+    }
+
+    /// <summary>The context shared by all engines of one role; made on first use.</summary>
+    [SupportedOSPlatform("linux")]
+    internal LibsslContext GetContext(TlsRole role)
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return role == TlsRole.Client
+                ? _clientContext ??= LibsslContext.Create(role, _certificateDer, _privateKey)
+                : _serverContext ??= LibsslContext.Create(role, _certificateDer, _privateKey);
+        }
+    }
+}
