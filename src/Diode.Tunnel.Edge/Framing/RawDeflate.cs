@@ -1,0 +1,71 @@
+using System.IO.Compression;
+
+namespace Diode.Tunnel.Edge.Framing;
+
+/// <summary>
+/// Raw deflate (RFC 1951, no header, no checksum), which Diode calls "zlib": Edge frames after a hello with that flag
+/// (§2.5) and all peer frames (§6.1). Every payload is compressed on its own.
+/// </summary>
+public static class RawDeflate
+{
+    /// <summary>
+    /// Inflates one payload; false when it is no deflate stream or grows beyond <paramref name="maxLength"/> bytes.
+    /// </summary>
+    public static bool TryInflate(ReadOnlySpan<byte> compressed, int maxLength, out byte[] inflated)
+    {
+        return TryInflate(compressed, maxLength, static input => new DeflateStream(input, CompressionMode.Decompress), out inflated);
+    }
+
+    /// <summary>Inflates a stream with a zlib header (RFC 1950), as External Term Format tag 80 holds it.</summary>
+    public static bool TryInflateZlib(ReadOnlySpan<byte> compressed, int maxLength, out byte[] inflated)
+    {
+        return TryInflate(compressed, maxLength, static input => new ZLibStream(input, CompressionMode.Decompress), out inflated);
+    }
+
+    /// <summary>Deflates one payload, fastest level.</summary>
+    public static byte[] Deflate(ReadOnlySpan<byte> data)
+    {
+        using var output = new MemoryStream();
+        using (var deflate = new DeflateStream(output, CompressionLevel.Fastest, leaveOpen: true))
+        {
+            deflate.Write(data);
+        }
+
+        return output.ToArray();
+    }
+
+    private static bool TryInflate(
+        ReadOnlySpan<byte> compressed, int maxLength, Func<Stream, Stream> open, out byte[] inflated)
+    {
+        inflated = [];
+        if (compressed.IsEmpty)
+        {
+            return false;
+        }
+
+        using Stream stream = open(new MemoryStream(compressed.ToArray()));
+        using var output = new MemoryStream();
+        Span<byte> chunk = stackalloc byte[4096];
+        try
+        {
+            int count;
+            while ((count = stream.Read(chunk)) > 0)
+            {
+                if (output.Length + count > maxLength)
+                {
+                    return false;
+                }
+
+                output.Write(chunk[..count]);
+            }
+        }
+        catch (InvalidDataException)
+        {
+            // The only way the framework reports damaged input.
+            return false;
+        }
+
+        inflated = output.ToArray();
+        return true;
+    }
+}
