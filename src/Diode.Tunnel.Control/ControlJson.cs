@@ -33,6 +33,10 @@ namespace Diode.Tunnel.Control;
 public sealed partial class ControlJson : JsonSerializerContext
 {
     /// <summary>The same documents, indented for people.</summary>
-    public static ControlJson Indented =>
-        field ??= new ControlJson(new JsonSerializerOptions { WriteIndented = true });
+    public static ControlJson Indented => field ??= new ControlJson(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        WriteIndented = true,
+    });
 }
