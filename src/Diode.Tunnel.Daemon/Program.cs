@@ -1,1 +1,3 @@
-return 0;
+using Diode.Tunnel.Daemon.Hosting;
+
+return await DaemonProgram.RunAsync(DaemonProgram.InvokedAs(), args, Console.Out, Console.Error);

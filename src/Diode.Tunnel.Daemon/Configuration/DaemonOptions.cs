@@ -1,0 +1,61 @@
+using System.Net;
+using Diode.Tunnel.Control;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Daemon.Configuration;
+
+/// <summary>Settings of the device role.</summary>
+public sealed record DaemonOptions
+{
+    /// <summary>The file read when no other is named.</summary>
+    public const string DefaultFile = "/etc/diode-tunnel/config.json";
+
+    /// <summary>Folder of keys, manifests and journal; created with mode 0700.</summary>
+    public string StateDir { get; init; } = "/var/lib/diode-tunnel";
+
+    /// <summary>The control socket.</summary>
+    public string Socket { get; init; } = ControlEndpoint.DefaultPath;
+
+    /// <summary>Name of the adapter.</summary>
+    public string Interface { get; init; } = "diode0";
+
+    /// <summary>Mtu of the adapter in bytes.</summary>
+    public int Mtu { get; init; } = 1280;
+
+    /// <summary>The relays to keep sessions with, <c>diode://0x…@host:port</c>.</summary>
+    public IReadOnlyList<string> Relays { get; init; } = [];
+
+    /// <summary>The network virtual IPv4 addresses are taken from.</summary>
+    public IPNetwork Ipv4Pool { get; init; } = IPNetwork.Parse("100.64.0.0/10");
+
+    /// <summary>User id that may control the daemon besides root and the daemon's own; null = nobody.</summary>
+    public uint? OperatorUid { get; init; }
+
+    /// <summary>Least level written to the log.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>The journal of system changes: what <c>diode-tunneld reset</c> undoes.</summary>
+    public string JournalPath => Path.Combine(StateDir, "changes.journal");
+
+    /// <summary>All settings with their names in file, environment and command line.</summary>
+    public static OptionTable<DaemonOptions> Table { get; } = new(
+        "DIODE_TUNNEL_",
+        [
+            new("state-dir", "DIR", "Folder of keys, manifests and journal (default /var/lib/diode-tunnel).", false,
+                (o, v) => o with { StateDir = OptionText.AbsolutePath(v[0]) }),
+            new("socket", "FILE", "Control socket (default /run/diode-tunnel/daemon.sock).", false,
+                (o, v) => o with { Socket = OptionText.AbsolutePath(v[0]) }),
+            new("interface", "NAME", "Name of the adapter, at most 15 characters (default diode0).", false,
+                (o, v) => o with { Interface = OptionText.InterfaceName(v[0]) }),
+            new("mtu", "BYTES", "Mtu of the adapter, 1280 to 9000 (default 1280).", false,
+                (o, v) => o with { Mtu = OptionText.Number(v[0], 1280, 9000) }),
+            new("relays", "URI", "Relay to use, diode://0x…@host:port; several with commas or repeated.", true,
+                (o, v) => o with { Relays = [.. v.Select(OptionText.RelayUri)] }),
+            new("ipv4-pool", "NETWORK", "Network of the virtual IPv4 addresses (default 100.64.0.0/10).", false,
+                (o, v) => o with { Ipv4Pool = OptionText.Ipv4Network(v[0]) }),
+            new("operator", "USER", "User (name or id) who may control the daemon besides root.", false,
+                (o, v) => o with { OperatorUid = OptionText.User(v[0]) }),
+            new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
+                (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
+        ]);
+}

@@ -1,0 +1,115 @@
+using Diode.Tunnel.Control;
+using Diode.Tunnel.Control.Models;
+
+namespace Diode.Tunnel.Daemon.ControlApi;
+
+/// <summary>The form of requests: what the backend need not look at again.</summary>
+internal static class RequestCheck
+{
+    private const int MaxNameLength = 253;
+
+    internal static void Check(CreateFleetRequest request)
+    {
+        Text("name", request.Name);
+        OptionalText("label", request.Label);
+    }
+
+    internal static void Check(AddMemberRequest request)
+    {
+        OptionalText("fleet", request.Fleet);
+        Text("device", request.Device);
+        Text("label", request.Label);
+        foreach (string role in request.Roles ?? throw Bad("roles must not be null."))
+        {
+            Text("role", role);
+        }
+    }
+
+    internal static void Check(RemoveMemberRequest request)
+    {
+        OptionalText("fleet", request.Fleet);
+        Text("device", request.Device);
+    }
+
+    internal static void Check(ManifestRequest request)
+    {
+        if (string.IsNullOrWhiteSpace(request.Document))
+        {
+            throw Bad("The manifest is empty.");
+        }
+    }
+
+    internal static void Check(LeaveFleetRequest request) => Text("fleet", request.Fleet);
+
+    internal static void Check(AddPublishRequest request)
+    {
+        Port(request.Port, request.All);
+        if (request.To is not { Count: > 0 })
+        {
+            throw Bad("Nobody to publish to.", "For example --to fleet");
+        }
+
+        foreach (string who in request.To)
+        {
+            Text("to", who);
+        }
+    }
+
+    internal static void Check(RemovePublishRequest request) => Port(request.Port, request.All);
+
+    internal static void Check(UseExitRequest request) => Text("target", request.Target);
+
+    internal static void Check(OfferExitRequest request)
+    {
+        if (request.Region is not { Length: 2 } || !request.Region.All(char.IsAsciiLetter))
+        {
+            throw Bad("A region is two letters.", "For example --region de");
+        }
+
+        if (request is { Ipv4: false, Ipv6: false })
+        {
+            throw Bad("An exit without IPv4 and IPv6 carries nothing.");
+        }
+    }
+
+    internal static void Check(PingRequest request)
+    {
+        Text("target", request.Target);
+        if (request.Count is < 1 or > PingRequest.MaxCount)
+        {
+            throw Bad($"count must be from 1 to {PingRequest.MaxCount}.");
+        }
+    }
+
+    private static void Port(int? port, bool all)
+    {
+        if (all == port.HasValue)
+        {
+            throw Bad("Either a port or all of them.", "For example: diode-tunnel publish 22 --to fleet");
+        }
+
+        if (port is < 1 or > 65535)
+        {
+            throw Bad("A port is a number from 1 to 65535.");
+        }
+    }
+
+    private static void OptionalText(string name, string? value)
+    {
+        if (value is not null)
+        {
+            Text(name, value);
+        }
+    }
+
+    private static void Text(string name, string? value)
+    {
+        if (string.IsNullOrWhiteSpace(value) || value.Length > MaxNameLength || value.Any(char.IsControl))
+        {
+            throw Bad($"{name} must be a text of 1 to {MaxNameLength} characters.");
+        }
+    }
+
+    private static ControlException Bad(string message, string? hint = null) =>
+        new(ControlErrorCodes.BadRequest, message, hint, 400);
+}

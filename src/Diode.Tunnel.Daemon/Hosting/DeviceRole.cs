@@ -1,0 +1,62 @@
+using System.Globalization;
+using Diode.Tunnel.Daemon.Configuration;
+using Diode.Tunnel.Daemon.ControlApi;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Daemon.Hosting;
+
+/// <summary>The device role: engine and control API in one host, until SIGTERM, SIGINT or a fatal reason.</summary>
+internal static class DeviceRole
+{
+    /// <summary>Runs the role; returns the exit code.</summary>
+    /// <exception cref="StartupException">It cannot start, or had to stop.</exception>
+    internal static async Task<int> RunAsync(DaemonOptions options)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new StartupException(DaemonExitCodes.Unavailable, "The device role runs on Linux only in this version.");
+        }
+
+        if (!Environment.IsPrivilegedProcess)
+        {
+            throw new StartupException(
+                DaemonExitCodes.NotPrivileged,
+                "Creating an adapter and changing routes needs root.",
+                "sudo systemctl start diode-tunneld, or for a trial: sudo diode-tunneld run");
+        }
+
+        StateFolder.Prepare(options.StateDir);
+        var api = new ControlApiOptions(options.Socket, new AccessPolicy(EffectiveUid(), options.OperatorUid));
+
+        // Before the engine touches anything: a second daemon must not disturb the first.
+        ControlSocket.Prepare(api.SocketPath);
+        await using WebApplication app = ControlApiServer.Build(api, services =>
+        {
+            DaemonLogging.Add(services, options.LogLevel);
+            services.AddSingleton(options);
+            services.AddSingleton<FatalStop>();
+            EngineRegistration.Add(services, options);
+        });
+        ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Daemon");
+        Log.Starting(logger, ProgramVersion.Text, options.StateDir);
+        await ControlApiServer.StartAsync(app, api, CancellationToken.None);
+        Log.ControlListening(logger, api.SocketPath);
+        Log.Ready(logger);
+        app.Lifetime.ApplicationStopping.Register(() => Log.Stopping(logger));
+        await app.WaitForShutdownAsync();
+        return app.Services.GetRequiredService<FatalStop>().Reason is StartupException reason
+            ? throw reason
+            : DaemonExitCodes.Ok;
+    }
+
+    /// <summary>proc_pid_status(5): "Uid: real effective saved filesystem".</summary>
+    private static uint EffectiveUid()
+    {
+        string line = File.ReadLines("/proc/self/status").First(l => l.StartsWith("Uid:", StringComparison.Ordinal));
+        return uint.Parse(
+            line.Split('\t', StringSplitOptions.RemoveEmptyEntries)[2], NumberStyles.None, CultureInfo.InvariantCulture);
+    }
+}
