@@ -1,0 +1,80 @@
+namespace Diode.Tunnel.WireGuard.Transport;
+
+/// <summary>
+/// A peer's keypairs (WireGuard §6.3): <c>current</c> sends, <c>previous</c> still receives what is on the way, and
+/// <c>next</c> belongs to a responder that has not yet seen it used. Changed under the peer's lock, read without.
+/// </summary>
+internal sealed class KeypairRing(ReceiverIndices indices)
+{
+    private Keypair? _previous;
+    private Keypair? _current;
+    private Keypair? _next;
+
+    public Keypair? Previous => _previous;
+
+    public Keypair? Current => Volatile.Read(ref _current);
+
+    public Keypair? Next => Volatile.Read(ref _next);
+
+    /// <summary>The response arrived: the keypair is known to both ends and sends at once.</summary>
+    public void InstallAsInitiator(Keypair keypair)
+    {
+        if (_next is not null)
+        {
+            // The unconfirmed one may be what the other end sends with: keep that rather than the old one.
+            Retire(ref _current);
+            Retire(ref _previous);
+            _previous = _next;
+            Volatile.Write(ref _next, null);
+        }
+        else
+        {
+            Retire(ref _previous);
+            _previous = _current;
+        }
+
+        Volatile.Write(ref _current, keypair);
+    }
+
+    /// <summary>The response was sent: the keypair may not send before something arrives under it.</summary>
+    public void InstallAsResponder(Keypair keypair)
+    {
+        Retire(ref _next);
+        Retire(ref _previous);
+        Volatile.Write(ref _next, keypair);
+    }
+
+    /// <summary>Something arrived under a keypair. True if that confirms it: it now sends.</summary>
+    public bool TryConfirm(Keypair keypair)
+    {
+        if (_next != keypair)
+        {
+            return false;
+        }
+
+        Retire(ref _previous);
+        _previous = _current;
+        Volatile.Write(ref _current, keypair);
+        Volatile.Write(ref _next, null);
+        return true;
+    }
+
+    /// <summary>Erases all three.</summary>
+    public void Clear()
+    {
+        Retire(ref _previous);
+        Retire(ref _current);
+        Retire(ref _next);
+    }
+
+    private void Retire(ref Keypair? place)
+    {
+        Keypair? keypair = place;
+        Volatile.Write(ref place, null);
+        if (keypair is not null)
+        {
+            indices.Free(keypair.LocalIndex);
+            keypair.Dispose();
+        }
+    }
+}
