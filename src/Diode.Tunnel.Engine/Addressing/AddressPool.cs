@@ -46,7 +46,7 @@ public sealed class AddressPool
         pool = null;
         if (!IPNetwork.TryParse(text, out IPNetwork network)
             || network.BaseAddress.AddressFamily != AddressFamily.InterNetwork
-            || !text.StartsWith(network.BaseAddress + "/", StringComparison.Ordinal)
+            || !text!.StartsWith(network.BaseAddress + "/", StringComparison.Ordinal)
             || network.PrefixLength is < ShortestPrefix or > LongestPrefix)
         {
             return false;
