@@ -1,0 +1,130 @@
+#!/bin/bash
+# demo.sh: a whole Diode network on this machine, in network namespaces, with the real programs. See scripts/demo/world.sh.
+#   scripts/demo.sh            builds, starts, shows each step, then stays up until Ctrl-C with the commands to try
+#   scripts/demo.sh --check    the same steps, then cleans up; ends with "N passed, N failed", status 1 if a step failed
+# Needs Debian (or its like), root and the .NET 10 SDK; installs the few packages it uses. Leaves nothing behind but artifacts/.
+# DEMO_BUILT=1: the Release build is there already.  BN_KEEP=1: keep the logs.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+CHECK=0; case "${1:-}" in "") ;; --check) CHECK=1;; *) sed -n '2,5p' "$0" >&2; exit 2;; esac
+STARTED=$SECONDS PASSED=0 FAILED=0
+
+title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+say() { printf '    %s\n' "$*"; }
+# step TEXT COMMAND...: ✓ if the command succeeds, ✗ (with its output) if not;  refused TEXT COMMAND...: the other way round
+step() { verdict 0 "$@"; }
+refused() { verdict 1 "$@"; }
+verdict() {
+  local want="$1" text="$2" out rc; shift 2
+  out="$("$@" 2>&1)"; rc=$?; [ $rc = 0 ] || rc=1
+  if [ $rc = "$want" ]; then PASSED=$((PASSED + 1)); printf '  \033[32m✓\033[0m %s\n' "$text"
+  else FAILED=$((FAILED + 1)); printf '  \033[31m✗\033[0m %s\n' "$text"; sed 's/^/      /' <<< "$out" | tail -15; fi
+  [ $rc = "$want" ]
+}
+finish() {
+  local rc=$?; trap - EXIT INT TERM
+  if [ "$FAILED" != 0 ]; then tail -n 25 "$BN_STATE"/log/*-vpn-*.log 2>/dev/null; fi
+  bn_cleanup
+  if [ $CHECK = 1 ]; then [ $((PASSED + FAILED)) -gt 0 ] || FAILED=1; echo "$PASSED passed, $FAILED failed"; fi
+  [ "$FAILED" = 0 ] && [ $rc = 0 ]; exit
+}
+give_up() { echo "error: $*" >&2; FAILED=$((FAILED + 1)); exit 1; }
+
+# What the steps measure. A curl that must fail gets 3 s, one that must work 10.
+pings() { bn_exec laptop ping -n -q -c "${2:-3}" -i 0.2 -W 2 "$1"; }
+answers() { local got; got="$(bn_exec "$1" curl -sS -m 10 "$2")" || return 1; [[ "$got" == *"$3"* ]] || { echo "got: $got"; return 1; }; }
+reachable() { bn_exec "$1" curl -sS -m 3 -o /dev/null "$2"; }
+eventually() { local limit=$((SECONDS + $1)); shift; until "$@"; do [ $SECONDS -lt $limit ] || return 1; sleep 0.3; done; }
+cut_off() { ! bn_exec laptop ping -n -q -c 1 -W 1 "$1" >/dev/null; }
+transfer() {
+  local reply; head -c 64M /dev/urandom > "$BN_STATE/blob"
+  reply="$(bn_exec laptop curl -sS -m 90 -T "$BN_STATE/blob" -w '%{speed_upload}' "http://$1/blob")" || return 1
+  [ "$(sha256sum < "$BN_STATE/blob" | cut -d' ' -f1)" = "${reply%% *}" ] || { echo "the checksum differs: $reply"; return 1; }
+  tail -1 <<< "$reply" | awk '{printf "%.0f Mbit/s\n", $1 * 8 / 1e6}' > "$BN_STATE/rate"
+}
+never_leaks() { local _; for _ in 1 2 3 4 5 6; do if reachable laptop "http://$INTERNET/"; then return 1; fi; done; }
+queries_only_from() { [ -s "$BN_STATE/queries" ] && ! grep -vxF "$1" "$BN_STATE/queries"; }
+
+need_root "$@"; need_dotnet
+need_packages iproute2 nftables iputils-ping curl ca-certificates openssl procps python3
+[ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || die "no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
+if [ "${DEMO_BUILT:-0}" != 1 ]; then
+  title "Building"
+  build src/Diode.Tunnel.Daemon src/Diode.Tunnel.Cli || die "the build failed"
+  say "$((SECONDS - STARTED)) s"
+fi
+if ! { DAEMON="$(bin diode-tunneld)" && CLI="$(bin diode-tunnel)" && RELAY_PROGRAM="$(bin diode-relay)"; }; then die "the programs are not built"; fi
+# shellcheck source=scripts/demo/world.sh
+. "$ROOT/scripts/demo/world.sh"
+
+BN_TOOLS=0 bn_init "d$(printf %x $$)" || exit 1
+trap finish EXIT; trap 'exit 130' INT TERM
+title "A network: relay, laptop, server, exit, outsider, internet"
+world_create || give_up "the namespaces cannot be built"
+relay_start || give_up "the relay did not start"
+say "relay  $RELAY"
+for h in $DEVICES; do daemon_start "$h"; done
+for h in $DEVICES; do bn_wait 30 dt "$h" whoami || give_up "the daemon of $h does not answer"; done
+for h in $DEVICES; do declare "ID_$h=$(dt "$h" whoami --json | field device)"; done
+for h in $DEVICES; do n="ID_$h"; say "$(printf '%-9s' "$h")${!n}"; done
+
+title "A fleet, signed by the laptop, carried to the others as a file"
+manifest="$BN_STATE/run/demo.fleet"
+step "fleet create demo" dt laptop fleet create demo
+step "fleet add: server" dt laptop fleet add demo "$ID_server" --label server
+step "fleet add: exit, with the role exit" dt laptop fleet add demo "$ID_exit" --label exit --role exit
+dt laptop fleet export demo > "$manifest" || give_up "no manifest"
+for h in server exit; do step "$h: fleet join" dt "$h" fleet join "$manifest"; done
+step "server: publish 80/tcp --to fleet" dt server publish 80/tcp --to fleet
+for h in $DEVICES; do dt "$h" up >/dev/null || say "up on $h failed"; done
+
+title "laptop to server"
+IP="$(dt server whoami --json | field virtualIpv4)" IP6="$(dt server whoami --json | field virtualIpv6)"
+first_ping() { eventually 30 pings "$IP" 1; }
+step "ping $IP (virtual IPv4)" first_ping && say "first ping $((SECONDS - STARTED)) s after the start of this script"
+step "ping $IP6 (virtual IPv6)" pings "$IP6"
+step "ping server.demo.diode" pings server.demo.diode
+step "curl http://$IP/" answers laptop "http://$IP/" "this is server"
+step "curl http://server.demo.diode/" answers laptop http://server.demo.diode/ "this is server"
+refused "port 8081, not published, stays closed" reachable laptop "http://$IP:8081/"
+step "64 MiB to the server over TCP, same SHA-256 there" transfer "$IP" && say "$(cat "$BN_STATE/rate")"
+
+title "The outsider: same relay, not in the fleet"
+refused "outsider cannot reach the server" reachable outsider "http://$IP/"
+dt outsider fleet join "$manifest" >/dev/null 2>&1
+refused "nor with a copy of the fleet's manifest" reachable outsider "http://$IP/"
+refused "nor by ping" bn_exec outsider ping -n -q -c 2 -W 1 "$IP"
+
+title "Regional tunnel"
+step "before: the internet sees the laptop's own address" answers laptop "http://$INTERNET/" 192.0.2.10
+step "before: also over IPv6" answers laptop "http://[$INTERNET6]/" 2001:db8:1::10
+step "exit: exit offer --region de" dt exit exit offer --region de
+offered() { dt laptop exit list | grep -w de; }
+step "laptop: exit list shows it" eventually 20 offered
+step "laptop: exit use de" dt laptop exit use de
+: > "$BN_STATE/queries"
+step "the internet sees the exit's address" eventually 10 answers laptop "http://$INTERNET/" 198.51.100.70
+step "names too: curl http://web.example/" answers laptop http://web.example/ 198.51.100.70
+step "and the name server was asked by the exit alone" queries_only_from 198.51.100.70
+refused "IPv6 does not leak past the exit" reachable laptop "http://[$INTERNET6]/"
+refused "the exit owner's own network is out of reach" reachable laptop "http://$HOMELAN/"
+step "the fleet stays reachable" answers laptop http://server.demo.diode/ "this is server"
+step "laptop: exit off" dt laptop exit off
+step "the internet sees the laptop again" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10
+
+title "When things go wrong"
+step "fleet remove: server" dt laptop fleet remove demo server
+step "it is cut off within 10 s" eventually 10 cut_off "$IP"
+step "laptop: exit use de, once more" dt laptop exit use de
+step "through the exit" eventually 10 answers laptop "http://$INTERNET/" 198.51.100.70
+for p in $(bn_pids vpn exit); do kill -9 "$p"; done
+step "the exit was killed: nothing leaves the laptop in the clear" never_leaks
+step "laptop: exit off opens it again" dt laptop exit off
+step "the internet sees the laptop" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10
+
+[ $CHECK = 1 ] && exit
+title "It is running; Ctrl-C ends it and removes everything. Try, as root in another terminal:"
+say "export DIODE_TUNNEL_SOCKET=$(socket_of laptop)"
+say "$CLI status            $CLI fleet add demo $ID_server --label server"
+say "ip netns exec $BN_P-laptop bash        (then: ping server.demo.diode, curl http://server.demo.diode/)"
+say "logs: $BN_STATE/log"
+while :; do sleep 3600 & wait $!; done
