@@ -1,0 +1,82 @@
+using Diode.Tunnel.Ethereum;
+
+namespace Diode.Tunnel.Relay.Accounting;
+
+/// <summary>
+/// The bytes one device used in this and the previous epoch, shared by all its sessions, and how much of it is paid.
+/// Thread-safe; <see cref="Add"/> is the only call on the packet path and takes no lock.
+/// </summary>
+internal sealed class DeviceAccount(Address device, ulong epoch)
+{
+    private readonly Lock _gate = new();
+    private ulong _epoch = epoch;
+    private long _usage;
+    private long _previousUsage;
+    private long _paid;
+    private long _lastAcceptedMs;
+
+    public Address Device { get; } = device;
+
+    /// <summary>Held while a ticket of the device is compared and stored.</summary>
+    public Lock TicketGate { get; } = new();
+
+    /// <summary>Bytes used in the current epoch.</summary>
+    public long Usage => Interlocked.Read(ref _usage);
+
+    /// <summary>Bytes used and not covered by the ticket of the current epoch; negative when paid ahead.</summary>
+    public long Unpaid => Usage - Interlocked.Read(ref _paid);
+
+    /// <summary>When a ticket of this device was accepted last, unix milliseconds; 0 = never.</summary>
+    public long LastAcceptedMs => Interlocked.Read(ref _lastAcceptedMs);
+
+    /// <summary>Sessions of the device that are connected; maintained by the directory.</summary>
+    public int Sessions { get; set; }
+
+    public void Add(int bytes)
+    {
+        Interlocked.Add(ref _usage, bytes);
+    }
+
+    /// <summary>Bytes used in an epoch; 0 for one that is not kept.</summary>
+    public ulong GetUsage(ulong epoch)
+    {
+        lock (_gate)
+        {
+            return epoch == _epoch ? (ulong)Math.Max(Usage, 0)
+                : epoch + 1 == _epoch ? (ulong)_previousUsage
+                : 0;
+        }
+    }
+
+    /// <summary>Starts a new epoch with an empty counter.</summary>
+    public void Roll(ulong epoch)
+    {
+        lock (_gate)
+        {
+            if (epoch == _epoch)
+            {
+                return;
+            }
+
+            long old = Interlocked.Exchange(ref _usage, 0);
+            _previousUsage = epoch == _epoch + 1 ? old : 0;
+            _epoch = epoch;
+            Interlocked.Exchange(ref _paid, 0);
+        }
+    }
+
+    /// <summary>Overwrites the counter: protocol 1000 starts its sessions at what was paid.</summary>
+    public void ResetUsage(ulong usage)
+    {
+        Interlocked.Exchange(ref _usage, (long)usage);
+    }
+
+    /// <summary>Notes an accepted ticket.</summary>
+    /// <param name="paid">Bytes covered in the current epoch.</param>
+    /// <param name="nowMs">Unix milliseconds.</param>
+    public void Accept(ulong paid, long nowMs)
+    {
+        Interlocked.Exchange(ref _paid, (long)paid);
+        Interlocked.Exchange(ref _lastAcceptedMs, nowMs);
+    }
+}

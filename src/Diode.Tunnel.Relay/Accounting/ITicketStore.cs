@@ -1,0 +1,23 @@
+using Diode.Tunnel.Edge.Tickets;
+using Diode.Tunnel.Ethereum;
+
+namespace Diode.Tunnel.Relay.Accounting;
+
+/// <summary>
+/// The accepted, countersigned tickets, at most one per device, fleet and epoch. Thread-safe; calls of one device are
+/// made one at a time. A store on disk has the ticket safe when <see cref="Put"/> returns.
+/// </summary>
+public interface ITicketStore
+{
+    /// <summary>The ticket of a device for a fleet and epoch, or null.</summary>
+    Ticket? Find(Address device, Address fleet, ulong epoch);
+
+    /// <summary>All tickets of a device.</summary>
+    IReadOnlyList<Ticket> FindAll(Address device);
+
+    /// <summary>Keeps a ticket in place of the one of the same fleet and epoch.</summary>
+    void Put(Address device, Ticket ticket);
+
+    /// <summary>Forgets the tickets a predicate names.</summary>
+    void RemoveWhere(Func<Ticket, bool> isOld);
+}

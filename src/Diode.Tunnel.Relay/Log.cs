@@ -1,0 +1,42 @@
+using System.Net;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Relay.Sessions;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Relay;
+
+internal static partial class Log
+{
+    [LoggerMessage(2000, LogLevel.Information, "Relay {Relay} is ready")]
+    public static partial void Ready(ILogger logger, string relay);
+
+    [LoggerMessage(2001, LogLevel.Information, "Listening for devices on {Endpoint}")]
+    public static partial void Listening(ILogger logger, EndPoint endpoint);
+
+    [LoggerMessage(2002, LogLevel.Information, "Created a new relay key in {File}")]
+    public static partial void KeyCreated(ILogger logger, string file);
+
+    [LoggerMessage(2003, LogLevel.Information, "Relay stopped; {Sessions} sessions were closed")]
+    public static partial void Stopped(ILogger logger, int sessions);
+
+    [LoggerMessage(2010, LogLevel.Debug, "Session of {Device} opened")]
+    public static partial void SessionOpened(ILogger logger, Address device);
+
+    [LoggerMessage(2011, LogLevel.Debug, "Session of {Device} closed: {Reason}")]
+    public static partial void SessionClosed(ILogger logger, Address device, CloseReason reason);
+
+    [LoggerMessage(2012, LogLevel.Debug, "Handshake failed: {Reason}")]
+    public static partial void HandshakeFailed(ILogger logger, string reason);
+
+    [LoggerMessage(2013, LogLevel.Debug, "Bad frame from {Device}: {Reason}")]
+    public static partial void BadFrame(ILogger logger, Address device, string reason);
+
+    [LoggerMessage(2020, LogLevel.Warning, "Could not accept a connection: {Reason}")]
+    public static partial void AcceptFailed(ILogger logger, string reason);
+
+    [LoggerMessage(2021, LogLevel.Error, "A connection ended by an internal error")]
+    public static partial void ConnectionFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(2022, LogLevel.Error, "The relay's timer ended by an internal error")]
+    public static partial void TimerFailed(ILogger logger, Exception exception);
+}

@@ -1,0 +1,108 @@
+using System.Security.Cryptography;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Ethereum.Rlp;
+using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.Ports;
+using Diode.Tunnel.Relay.Sessions;
+
+namespace Diode.Tunnel.Relay;
+
+/// <summary>
+/// Everything the relay knows and decides, without sockets, threads or clocks: sessions, ports, tickets, its own
+/// server object. Time comes in as unix milliseconds. Thread-safe.
+/// </summary>
+internal sealed class RelayCore
+{
+    private const uint FirstRef = 0x1_0000;
+
+    private readonly ServerAnnouncement _announcement;
+    private long _lastSessionId;
+
+    public RelayCore(
+        PrivateKey key,
+        RelayLimits limits,
+        ServerAnnouncement announcement,
+        IChainClock chain,
+        ITicketStore store,
+        Func<uint>? nextRef = null)
+    {
+        Address = key.Address;
+        Limits = limits;
+        _announcement = announcement;
+        SlowReaderMs = (long)limits.SlowReaderTimeout.TotalMilliseconds;
+        Tickets = new TicketLedger(key, chain, store, limits.MaxDevices);
+        Ports = new PortTable(
+            nextRef ?? (() => (uint)RandomNumberGenerator.GetInt32((int)FirstRef, int.MaxValue)),
+            limits.MaxPortsPerSession);
+        var writer = new RlpWriter();
+        writer.WriteText(announcement.Version);
+        writer.WriteText(announcement.Description);
+        writer.WriteText(announcement.Features);
+        VersionReply = writer.ToArray();
+    }
+
+    public Address Address { get; }
+
+    public RelayLimits Limits { get; }
+
+    public long SlowReaderMs { get; }
+
+    public RelayCounters Counters { get; } = new();
+
+    public SessionDirectory Directory { get; } = new();
+
+    public PortTable Ports { get; }
+
+    public TicketLedger Tickets { get; }
+
+    /// <summary>Version, description and features, encoded.</summary>
+    public byte[] VersionReply { get; }
+
+    /// <summary>
+    /// Admits a peer whose key is proven; null when the relay is full. Must be paired with <see cref="Remove"/>.
+    /// </summary>
+    public RelaySession? TryAdd(Address device, IRelayLink link, long nowMs)
+    {
+        if (Directory.Count >= Limits.MaxSessions || !Tickets.TryOpenAccount(device, nowMs, out DeviceAccount? account))
+        {
+            return null;
+        }
+
+        var session = new RelaySession(this, Interlocked.Increment(ref _lastSessionId), account, link, nowMs);
+        Directory.Add(session);
+        Counters.SessionOpened();
+        return session;
+    }
+
+    /// <summary>Takes a session out: others see its ports close and it can no longer be found.</summary>
+    public void Remove(RelaySession session)
+    {
+        Directory.Remove(session);
+        session.MarkClosed();
+        session.Edge.Output.Close();
+        Ports.CloseAll(session);
+        Tickets.CloseAccount(session.Account);
+    }
+
+    /// <summary>Deadlines of sessions and ports, the turn of the epoch. A few times a second.</summary>
+    public void Tick(long nowMs)
+    {
+        Ports.Tick(nowMs);
+        Tickets.Tick(nowMs);
+        foreach (RelaySession session in Directory.Snapshot())
+        {
+            CloseReason reason = session.Tick(nowMs);
+            if (reason != CloseReason.None)
+            {
+                session.Close(reason);
+            }
+        }
+    }
+
+    /// <summary>The relay's own signed object as an encoded list.</summary>
+    public ReadOnlySpan<byte> GetServerObject(long nowMs)
+    {
+        return _announcement.GetObject(Tickets.TotalScore, nowMs);
+    }
+}

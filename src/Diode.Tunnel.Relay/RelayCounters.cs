@@ -1,0 +1,69 @@
+namespace Diode.Tunnel.Relay;
+
+/// <summary>Plain counters of the relay; each is only ever incremented. Thread-safe.</summary>
+internal sealed class RelayCounters
+{
+    private long _accepted;
+    private long _refusedByLimit;
+    private long _failedHandshakes;
+    private long _sessionsOpened;
+    private long _badFrames;
+    private long _slowReadersCut;
+    private long _ticketDeadlines;
+    private long _ticketsAccepted;
+    private long _ticketsRefused;
+    private long _portsOpened;
+    private long _portOpensRefused;
+    private long _bytesRelayed;
+    private long _framesRelayed;
+    private long _throttled;
+
+    public void Accepted() => Interlocked.Increment(ref _accepted);
+
+    public void RefusedByLimit() => Interlocked.Increment(ref _refusedByLimit);
+
+    public void FailedHandshake() => Interlocked.Increment(ref _failedHandshakes);
+
+    public void SessionOpened() => Interlocked.Increment(ref _sessionsOpened);
+
+    public void BadFrame() => Interlocked.Increment(ref _badFrames);
+
+    public void SlowReaderCut() => Interlocked.Increment(ref _slowReadersCut);
+
+    public void TicketDeadline() => Interlocked.Increment(ref _ticketDeadlines);
+
+    public void TicketAccepted() => Interlocked.Increment(ref _ticketsAccepted);
+
+    public void TicketRefused() => Interlocked.Increment(ref _ticketsRefused);
+
+    public void PortOpened() => Interlocked.Increment(ref _portsOpened);
+
+    public void PortOpenRefused() => Interlocked.Increment(ref _portOpensRefused);
+
+    public void Throttled() => Interlocked.Increment(ref _throttled);
+
+    public void Relayed(int bytes)
+    {
+        Interlocked.Increment(ref _framesRelayed);
+        Interlocked.Add(ref _bytesRelayed, bytes);
+    }
+
+    /// <summary>Names and values, for metrics and status.</summary>
+    public IEnumerable<KeyValuePair<string, long>> Read()
+    {
+        yield return new("connections_accepted", Volatile.Read(ref _accepted));
+        yield return new("connections_refused", Volatile.Read(ref _refusedByLimit));
+        yield return new("handshakes_failed", Volatile.Read(ref _failedHandshakes));
+        yield return new("sessions_opened", Volatile.Read(ref _sessionsOpened));
+        yield return new("frames_bad", Volatile.Read(ref _badFrames));
+        yield return new("slow_readers_cut", Volatile.Read(ref _slowReadersCut));
+        yield return new("ticket_deadlines", Volatile.Read(ref _ticketDeadlines));
+        yield return new("tickets_accepted", Volatile.Read(ref _ticketsAccepted));
+        yield return new("tickets_refused", Volatile.Read(ref _ticketsRefused));
+        yield return new("ports_opened", Volatile.Read(ref _portsOpened));
+        yield return new("port_opens_refused", Volatile.Read(ref _portOpensRefused));
+        yield return new("port_frames", Volatile.Read(ref _framesRelayed));
+        yield return new("port_bytes", Volatile.Read(ref _bytesRelayed));
+        yield return new("senders_throttled", Volatile.Read(ref _throttled));
+    }
+}

@@ -1,0 +1,248 @@
+using System.Diagnostics.Metrics;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using System.Reflection;
+using Diode.Tunnel.Edge.Identity;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Tls;
+using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.Configuration;
+using Diode.Tunnel.Relay.Listening;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Relay;
+
+/// <summary>
+/// A relay: listens, serves devices until it is stopped. Start and stop once, from one thread; the rest is thread-safe.
+/// </summary>
+public sealed class RelayNode : IAsyncDisposable
+{
+    /// <summary>Name of the meter.</summary>
+    public const string MeterName = "Diode.Tunnel.Relay";
+
+    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
+
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly RelayClock _clock;
+    private readonly PrivateKey _key;
+    private readonly TlsIdentity _identity;
+    private readonly RelayCore _core;
+    private readonly EdgeListener _listener;
+    private readonly Meter _meter = new(MeterName);
+    private readonly CancellationTokenSource _stop = new();
+    private Task _timer = Task.CompletedTask;
+    private bool _stopped;
+
+    /// <summary>Reads or creates the key and binds the ports; nobody is accepted before <see cref="Start"/>.</summary>
+    /// <param name="options">What to serve.</param>
+    /// <param name="logger">For events an operator cares about.</param>
+    /// <param name="time">Clock; the system's by default.</param>
+    /// <exception cref="PlatformException">Key or ports cannot be used; the hint says what to do.</exception>
+    public RelayNode(RelayOptions options, ILogger logger, TimeProvider? time = null)
+        : this(options, logger, time ?? TimeProvider.System, new WallChainClock(), new MemoryTicketStore())
+    {
+    }
+
+    internal RelayNode(
+        RelayOptions options, ILogger logger, TimeProvider time, IChainClock chain, ITicketStore store)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _logger = logger;
+        _time = time;
+        _clock = new RelayClock(time);
+        _key = RelayKeyFile.LoadOrCreate(options.StateDirectory, out bool created);
+        if (created)
+        {
+            Log.KeyCreated(logger, Path.Combine(options.StateDirectory, RelayKeyFile.FileName));
+        }
+
+        byte[] secret = new byte[PrivateKey.Length];
+        _key.CopyTo(secret);
+        _identity = new TlsIdentity(DeviceCertificate.Create(_key), secret);
+        System.Security.Cryptography.CryptographicOperations.ZeroMemory(secret);
+
+        string host = options.Host ?? FindHost(options.Listen[0].Address);
+        int firstPort = options.Listen[0].Port;
+        RelayCore? core = null;
+        EdgeListener? listener = null;
+        List<IPEndPoint> bound = [];
+        foreach (IPEndPoint endpoint in options.Listen)
+        {
+            // The core announces the port, which is known only after binding when the system chooses it.
+            if (listener is null)
+            {
+                firstPort = endpoint.Port != 0 ? endpoint.Port : FindFreePort(endpoint.Address);
+                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, options.Name), chain, store);
+                listener = new EdgeListener(core, _clock, _identity, logger);
+            }
+
+            bound.Add(BindOrStop(listener, bound.Count == 0 ? new IPEndPoint(endpoint.Address, firstPort) : endpoint));
+        }
+
+        _core = core!;
+        _listener = listener!;
+        Endpoints = bound;
+        Uri = new RelayUri(_key.Address, host, (ushort)firstPort);
+        CreateInstruments();
+    }
+
+    /// <summary>Where devices reach the relay, and which key it must prove: <c>diode://0x…@host:port</c>.</summary>
+    public RelayUri Uri { get; }
+
+    /// <summary>Address of the relay.</summary>
+    public Address Address => _core.Address;
+
+    /// <summary>The bound endpoints in the order of the options.</summary>
+    public IReadOnlyList<IPEndPoint> Endpoints { get; }
+
+    /// <summary>Sessions of authenticated devices.</summary>
+    public int SessionCount => _core.Directory.Count;
+
+    internal RelayCore Core => _core;
+
+    internal EdgeListener Listener => _listener;
+
+    /// <summary>Begins to accept devices.</summary>
+    public void Start()
+    {
+        _listener.Start();
+        _timer = RunTimerAsync(_stop.Token);
+        foreach (IPEndPoint endpoint in Endpoints)
+        {
+            Log.Listening(_logger, endpoint);
+        }
+
+        Log.Ready(_logger, Uri.ToString());
+    }
+
+    /// <summary>Counters and gauges by name, as of now.</summary>
+    public IReadOnlyDictionary<string, long> ReadCounters()
+    {
+        var values = new Dictionary<string, long>(_core.Counters.Read())
+        {
+            ["sessions"] = _core.Directory.Count,
+            ["devices"] = _core.Directory.DeviceCount,
+            ["connections"] = _listener.ConnectionCount,
+            ["port_ends"] = _core.Ports.Count,
+            ["accounts"] = _core.Tickets.AccountCount,
+        };
+        return values;
+    }
+
+    /// <summary>Closes ports and sessions; idempotent.</summary>
+    public async Task StopAsync()
+    {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
+        int sessions = SessionCount;
+        await _stop.CancelAsync();
+        await _timer;
+        await _listener.StopAsync();
+        Log.Stopped(_logger, sessions);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _listener.Dispose();
+        _meter.Dispose();
+        _identity.Dispose();
+        _key.Dispose();
+        _stop.Dispose();
+    }
+
+    private static IPEndPoint BindOrStop(EdgeListener listener, IPEndPoint endpoint)
+    {
+        try
+        {
+            return listener.Bind(endpoint);
+        }
+        catch (PlatformException)
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    private static string FindHost(IPAddress listen)
+    {
+        if (!listen.Equals(IPAddress.Any) && !listen.Equals(IPAddress.IPv6Any))
+        {
+            return listen.ToString();
+        }
+
+        IEnumerable<IPAddress> own = NetworkInterface.GetAllNetworkInterfaces()
+            .Where(link => link.OperationalStatus == OperationalStatus.Up)
+            .SelectMany(link => link.GetIPProperties().UnicastAddresses)
+            .Select(address => address.Address)
+            .Where(address => address.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(address));
+        return (own.FirstOrDefault() ?? IPAddress.Loopback).ToString();
+    }
+
+    private static int FindFreePort(IPAddress address)
+    {
+        using var probe = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(address, 0));
+        return ((IPEndPoint)probe.LocalEndPoint!).Port;
+    }
+
+    private ServerAnnouncement Announce(string host, int port, string? name)
+    {
+        string version = typeof(RelayNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
+            ?.InformationalVersion.Split('+')[0] ?? "0.0.0";
+        name ??= $"{_key.Address.ToString()[2..8]}@{Environment.MachineName}";
+        return new ServerAnnouncement(_key, host, (ushort)port, version, name, _clock.NowMs);
+    }
+
+    private async Task RunTimerAsync(CancellationToken cancel)
+    {
+        using var timer = new PeriodicTimer(TickInterval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancel))
+            {
+                _clock.Follow();
+                long nowMs = _clock.NowMs;
+                FlushBatch.Begin();
+                try
+                {
+                    _core.Tick(nowMs);
+                }
+                finally
+                {
+                    FlushBatch.End();
+                }
+
+                _listener.Tick(nowMs);
+            }
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // Stopped.
+        }
+        catch (Exception exception)
+        {
+            Log.TimerFailed(_logger, exception);
+        }
+    }
+
+    private void CreateInstruments()
+    {
+        foreach ((string name, _) in _core.Counters.Read())
+        {
+            _meter.CreateObservableCounter("relay." + name, () => ReadCounters()[name]);
+        }
+
+        _meter.CreateObservableGauge("relay.sessions", () => SessionCount);
+        _meter.CreateObservableGauge("relay.port_ends", () => _core.Ports.Count);
+    }
+}

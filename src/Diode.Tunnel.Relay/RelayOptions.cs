@@ -1,0 +1,26 @@
+using System.Net;
+using Diode.Tunnel.Relay.Sessions;
+
+namespace Diode.Tunnel.Relay;
+
+/// <summary>What a relay is started with.</summary>
+public sealed record RelayOptions
+{
+    /// <summary>Port that real relays announce first.</summary>
+    public const int DefaultPort = 41046;
+
+    /// <summary>TCP endpoints for devices; the port of the first is announced. Default 0.0.0.0:41046.</summary>
+    public IReadOnlyList<IPEndPoint> Listen { get; init; } = [new(IPAddress.Any, DefaultPort)];
+
+    /// <summary>Host name or address announced to devices; null picks an address of this machine.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Folder for the key of the relay.</summary>
+    public string StateDirectory { get; init; } = "/var/lib/diode-relay";
+
+    /// <summary>Name shown to people; null makes one from host name and address.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>What devices may use.</summary>
+    public RelayLimits Limits { get; init; } = new();
+}

@@ -1,0 +1,77 @@
+using Diode.Tunnel.Edge.Objects;
+using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Ethereum.Rlp;
+
+namespace Diode.Tunnel.Relay;
+
+/// <summary>What the relay says about itself, signed and renewed when it is older than ten seconds. Thread-safe.</summary>
+internal sealed class ServerAnnouncement
+{
+    private const long FreshMs = 10_000;
+
+    private readonly Lock _gate = new();
+    private readonly PrivateKey _key;
+    private readonly string _host;
+    private readonly ushort _edgePort;
+    private readonly string _name;
+    private readonly long _startedMs;
+    private byte[] _encoded = [];
+    private long _signedMs;
+
+    public ServerAnnouncement(PrivateKey key, string host, ushort edgePort, string version, string name, long nowMs)
+    {
+        _key = key;
+        _host = host;
+        _edgePort = edgePort;
+        Version = version;
+        _name = name;
+        _startedMs = nowMs;
+    }
+
+    /// <summary>Version of this software.</summary>
+    public string Version { get; }
+
+    /// <summary>Second answer to <c>version</c>.</summary>
+    public string Description => $"diode-tunnel-{Version}";
+
+    /// <summary>Comma-separated abilities; none yet.</summary>
+    public string Features { get; } = "";
+
+    /// <summary>The object as an encoded list.</summary>
+    /// <param name="score">Sum of the ticket scores of this epoch.</param>
+    /// <param name="nowMs">Unix milliseconds.</param>
+    public byte[] GetObject(ulong score, long nowMs)
+    {
+        lock (_gate)
+        {
+            if (_encoded.Length == 0 || nowMs - _signedMs >= FreshMs)
+            {
+                _encoded = Sign(score, nowMs);
+                _signedMs = nowMs;
+            }
+
+            return _encoded;
+        }
+    }
+
+    // The keys of extra and their order are those of real relays: Go clients restore value types by a fixed key list
+    // (diode-objects §5.2). No chain is followed, so "block", the age of the object, counts seconds.
+    private byte[] Sign(ulong score, long nowMs)
+    {
+        ServerObject server = ServerObject.Create(
+            _key,
+            _host,
+            _edgePort,
+            peerPort: 0,
+            Version,
+            new("tickets", ServerValue.FromNumber(score)),
+            new("uptime", ServerValue.FromNumber(Math.Max(nowMs - _startedMs, 0))),
+            new("features", ServerValue.FromText(Features)),
+            new("time", ServerValue.FromNumber(nowMs * (System.Numerics.BigInteger)1_000_000)),
+            new("name", ServerValue.FromText(_name)),
+            new("block", ServerValue.FromNumber(Math.Max(nowMs / 1000, 0))));
+        var writer = new RlpWriter();
+        server.WriteRlp(writer);
+        return writer.ToArray();
+    }
+}
