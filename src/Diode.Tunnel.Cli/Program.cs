@@ -1,1 +1,3 @@
-return 0;
+using Diode.Tunnel.Cli;
+
+return await CliProgram.RunAsync(args, CliTerminal.FromConsole());

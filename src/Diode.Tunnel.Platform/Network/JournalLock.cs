@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Diode.Tunnel.Platform.Interop.Linux;
 
 namespace Diode.Tunnel.Platform.Network;
 
@@ -41,17 +42,26 @@ internal sealed class JournalLock : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    private static string ReadHolder(string path)
+    private static unsafe string ReadHolder(string path)
     {
-        try
+        const string Unknown = "(unknown)";
+        if (!OperatingSystem.IsLinux())
         {
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            using StreamReader reader = new(file);
-            return reader.ReadLine() is { Length: > 0 } pid ? pid : "(unknown)";
+            return Unknown;
         }
-        catch (IOException)
+
+        // Not with FileStream: it takes a shared lock even to read.
+        int fd = Libc.Open(path, Libc.O_CLOEXEC, 0);
+        if (fd < 0)
         {
-            return "(unknown)";
+            return Unknown;
         }
+
+        byte* text = stackalloc byte[16];
+        nint length = Libc.Read(fd, text, 16);
+        _ = Libc.Close(fd);
+        return length > 0 && int.TryParse(new ReadOnlySpan<byte>(text, (int)length), CultureInfo.InvariantCulture, out int pid)
+            ? pid.ToString(CultureInfo.InvariantCulture)
+            : Unknown;
     }
 }

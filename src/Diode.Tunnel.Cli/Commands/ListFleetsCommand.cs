@@ -1,0 +1,28 @@
+using System.CommandLine;
+using Diode.Tunnel.Cli.Output;
+using Diode.Tunnel.Control.Models;
+
+namespace Diode.Tunnel.Cli.Commands;
+
+/// <summary><c>fleet list</c>.</summary>
+internal static class ListFleetsCommand
+{
+    internal static Command Create(CliShell shell) => shell.Handle(
+        new Command("list", "Show the fleets this device knows."),
+        async (_, run, cancellationToken) =>
+        {
+            FleetList list = await run.Client.ListFleetsAsync(cancellationToken);
+            run.Show(list, json => json.FleetList, writer =>
+            {
+                if (list.Fleets.Count == 0)
+                {
+                    writer.WriteLine("No fleet. Create one: sudo diode-tunnel fleet create NAME, or join one: … fleet join FILE");
+                }
+                else
+                {
+                    run.Table(FleetText.Summaries(list.Fleets));
+                }
+            });
+            return CliExitCodes.Ok;
+        });
+}
