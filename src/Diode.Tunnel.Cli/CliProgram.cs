@@ -24,7 +24,10 @@ public static class CliProgram
         if (parsed.Errors.Count > 0 && parsed.Action is not HelpAction)
         {
             string command = CommandPath(parsed);
-            return Fail(terminal, false, "USAGE", parsed.Errors[0].Message, $"See {command} --help", CliExitCodes.Usage);
+            string message = parsed.UnmatchedTokens is [string unknown, ..]
+                ? $"Unknown argument '{unknown}'."
+                : parsed.Errors[0].Message;
+            return Fail(terminal, false, "USAGE", message, $"See {command} --help", CliExitCodes.Usage);
         }
 
         try

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.Platform.Ipc;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 
@@ -12,11 +13,6 @@ namespace Diode.Tunnel.Daemon.ControlApi;
 /// </summary>
 internal sealed class CallerMiddleware(ControlApiOptions options, Microsoft.Extensions.Logging.ILogger logger)
 {
-    // <sys/socket.h>: SOL_SOCKET, SO_PEERCRED; struct ucred { pid_t pid; uid_t uid; gid_t gid; }
-    private const int SolSocket = 1;
-    private const int SoPeerCred = 17;
-    private const int CredentialBytes = 12;
-
     private readonly ConcurrentDictionary<uint, int> _connections = new();
 
     internal ConnectionDelegate Wrap(ConnectionDelegate next) => connection => InvokeAsync(connection, next);
@@ -50,28 +46,8 @@ internal sealed class CallerMiddleware(ControlApiOptions options, Microsoft.Exte
         }
     }
 
-    private Caller? Identify(Socket? socket)
-    {
-        if (socket is null)
-        {
-            return null;
-        }
-
-        try
-        {
-            Span<byte> credentials = stackalloc byte[CredentialBytes];
-            if (socket.GetRawSocketOption(SolSocket, SoPeerCred, credentials) != CredentialBytes)
-            {
-                return null;
-            }
-
-            int pid = BitConverter.ToInt32(credentials);
-            uint uid = BitConverter.ToUInt32(credentials[4..]);
-            return new Caller(uid, pid, options.Access.For(uid));
-        }
-        catch (SocketException)
-        {
-            return null;
-        }
-    }
+    private Caller? Identify(Socket? socket) =>
+        socket is not null && PeerCredentials.TryGet(socket, out PeerCredentials peer)
+            ? new Caller(peer.Uid, peer.Pid, options.Access.For(peer.Uid))
+            : null;
 }

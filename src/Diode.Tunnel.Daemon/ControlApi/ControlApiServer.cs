@@ -1,8 +1,10 @@
+using System.Net.Sockets;
 using System.Runtime.Versioning;
 using Diode.Tunnel.Daemon.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -18,19 +20,41 @@ public static class ControlApiServer
 {
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(15);
 
-    /// <summary>Builds the host; services added here start before the API listens and stop after it.</summary>
+    /// <summary>
+    /// Takes the socket and builds the host; services added here start before the API answers and stop after it.
+    /// Stopping or disposing the host gives the socket back.
+    /// </summary>
     /// <param name="options">Socket and access.</param>
     /// <param name="register">Adds an <see cref="IControlBackend"/>, hosted services and logging.</param>
+    /// <exception cref="StartupException">The socket cannot be used.</exception>
     public static WebApplication Build(ControlApiOptions options, Action<IServiceCollection> register)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(register);
+        Socket socket = ControlSocket.Bind(options.SocketPath);
+        try
+        {
+            return Build(options, socket, register);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static WebApplication Build(ControlApiOptions options, Socket socket, Action<IServiceCollection> register)
+    {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
         {
             ApplicationName = "diode-tunneld",
             ContentRootPath = AppContext.BaseDirectory,
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = _ => socket);
+
+        // The container disposes the socket if the host never gets to start.
+        builder.Services.AddSingleton(_ => new SocketOwner(socket));
         register(builder.Services);
         builder.WebHost.UseKestrelCore().ConfigureKestrel((_, kestrel) =>
         {
@@ -51,30 +75,13 @@ public static class ControlApiServer
         var dispatcher = new ControlDispatcher(
             ControlRouteTable.Build(app.Services.GetRequiredService<IControlBackend>(), app.Lifetime.ApplicationStopping),
             logger);
+        app.Services.GetRequiredService<SocketOwner>();
         app.Run(dispatcher.InvokeAsync);
         return app;
     }
 
-    /// <summary>Frees the socket path, starts the host and lets local users connect.</summary>
-    /// <exception cref="StartupException">The socket cannot be used.</exception>
-    public static async Task StartAsync(WebApplication app, ControlApiOptions options, CancellationToken cancellationToken)
+    private sealed class SocketOwner(Socket socket) : IDisposable
     {
-        ArgumentNullException.ThrowIfNull(app);
-        ArgumentNullException.ThrowIfNull(options);
-        ControlSocket.Prepare(options.SocketPath);
-        try
-        {
-            await app.StartAsync(cancellationToken);
-        }
-        catch (Exception e) when (e is AddressInUseException || e.InnerException is AddressInUseException)
-        {
-            throw new StartupException(
-                DaemonExitCodes.Unavailable,
-                $"Another daemon took {options.SocketPath} at the same moment.",
-                "Stop it first: sudo systemctl stop diode-tunneld",
-                e);
-        }
-
-        ControlSocket.Open(options.SocketPath);
+        public void Dispose() => socket.Dispose();
     }
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Daemon.ControlApi;
+using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Service;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -20,36 +22,46 @@ internal static class DeviceRole
             throw new StartupException(DaemonExitCodes.Unavailable, "The device role runs on Linux only in this version.");
         }
 
-        if (!Environment.IsPrivilegedProcess)
-        {
-            throw new StartupException(
-                DaemonExitCodes.NotPrivileged,
-                "Creating an adapter and changing routes needs root.",
-                "sudo systemctl start diode-tunneld, or for a trial: sudo diode-tunneld run");
-        }
-
+        RequirePrivilege();
         StateFolder.Prepare(options.StateDir);
         var api = new ControlApiOptions(options.Socket, new AccessPolicy(EffectiveUid(), options.OperatorUid));
-
-        // Before the engine touches anything: a second daemon must not disturb the first.
-        ControlSocket.Prepare(api.SocketPath);
+        using SystemdNotify systemd = SystemdNotify.FromEnvironment();
         await using WebApplication app = ControlApiServer.Build(api, services =>
         {
             DaemonLogging.Add(services, options.LogLevel);
             services.AddSingleton(options);
             services.AddSingleton<FatalStop>();
+            services.AddHostedService(_ => new WatchdogService(systemd));
             EngineRegistration.Add(services, options);
         });
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Daemon");
         Log.Starting(logger, ProgramVersion.Text, options.StateDir);
-        await ControlApiServer.StartAsync(app, api, CancellationToken.None);
+        app.Lifetime.ApplicationStopping.Register(() =>
+        {
+            systemd.Stopping();
+            Log.Stopping(logger);
+        });
+        await app.StartAsync();
         Log.ControlListening(logger, api.SocketPath);
         Log.Ready(logger);
-        app.Lifetime.ApplicationStopping.Register(() => Log.Stopping(logger));
+        systemd.Ready();
         await app.WaitForShutdownAsync();
         return app.Services.GetRequiredService<FatalStop>().Reason is StartupException reason
             ? throw reason
             : DaemonExitCodes.Ok;
+    }
+
+    private static void RequirePrivilege()
+    {
+        try
+        {
+            ProcessPrivileges.RequireNetAdmin("diode-tunneld run");
+        }
+        catch (PlatformException e)
+        {
+            throw new StartupException(
+                DaemonExitCodes.NotPrivileged, e.Message, "As a service: sudo systemctl start diode-tunneld", e);
+        }
     }
 
     /// <summary>proc_pid_status(5): "Uid: real effective saved filesystem".</summary>
