@@ -151,7 +151,8 @@ internal sealed class SystemChangeJournal : IDisposable
             case JournalRecord.ApplyOp when record is { Scope: not null, Kind: not null, Change: not null }:
                 SystemChange? change = SystemChangeJson.FromElement(record.Kind, record.Change.Value);
                 _live.Add(new JournalEntry(
-                    record.Id, record.Scope, record.Kind, record.Change.Value, change, record.Before) { IsInherited = true });
+                    record.Id, record.Scope, record.Kind, record.Change.Value, change, record.Before)
+                { IsInherited = true });
                 return true;
             case JournalRecord.BeforeOp:
                 if (_live.Find(e => e.Id == record.Id) is { } corrected)

@@ -17,7 +17,7 @@ public sealed class LinuxTunAdapter : ITunAdapter
 {
     private const string DevicePath = "/dev/net/tun";
     private const int MinMtu = 576;
-    private const int MaxMtu = 65535;
+    private const int MaxMtu = PacketBuffer.StandardCapacity - PacketBuffer.Headroom - PacketBuffer.Tailroom;
 
     private readonly FileDescriptor _tun;
     private readonly FileDescriptor _stopEvent;

@@ -6,6 +6,6 @@ public sealed record TunOptions
     /// <summary>Interface name: up to 15 bytes on Linux. Default <c>diode0</c>.</summary>
     public string Name { get; init; } = "diode0";
 
-    /// <summary>MTU in bytes, 576 to 65535. Default 1280, the least IPv6 allows.</summary>
+    /// <summary>MTU in bytes, 576 to 1856 (what a standard packet buffer holds). Default 1280, the least IPv6 allows.</summary>
     public int Mtu { get; init; } = 1280;
 }

@@ -55,7 +55,10 @@ public sealed class FirewallTests : IDisposable
         },
         ["trusting"] = new()
         {
-            AdapterName = "diode0", TrustsPacketFilter = true, VirtualAddresses = [IPAddress.Parse("100.64.1.1")], DeniedTcpPorts = [],
+            AdapterName = "diode0",
+            TrustsPacketFilter = true,
+            VirtualAddresses = [IPAddress.Parse("100.64.1.1")],
+            DeniedTcpPorts = [],
         },
     };
 
