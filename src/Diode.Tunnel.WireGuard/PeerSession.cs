@@ -19,6 +19,7 @@ internal sealed class PeerSession : IDisposable
     private readonly PeerHandshake _handshake;
     private readonly PeerTimers _timers;
     private readonly StagedPackets _staged;
+    private readonly bool _ownKeyIsGreater;
     private long _attemptStartedAt;
     private long _lastHandshake = NoHandshake;
     private bool _sentLastMinuteHandshake;
@@ -31,7 +32,9 @@ internal sealed class PeerSession : IDisposable
         _keypairs = new KeypairRing(context.Indices);
         _timers = new PeerTimers(this, context.Timers, context.Options.Random);
         _staged = new StagedPackets(context.Options.StagedPacketsPerPeer);
-        _handshake = new PeerHandshake(context, this, publicKey.ToArray(), staticStatic, options.PresharedKey.Span);
+        byte[] remoteStatic = publicKey.ToArray();
+        _ownKeyIsGreater = context.Identity.PublicKey.SequenceCompareTo(remoteStatic) > 0;
+        _handshake = new PeerHandshake(context, this, remoteStatic, staticStatic, options.PresharedKey.Span);
         Peer = new Peer(context, publicKey, this, options);
     }
 
@@ -75,6 +78,10 @@ internal sealed class PeerSession : IDisposable
         if (_keypairs.Next == keypair)
         {
             Confirm(keypair, now);
+        }
+        else if (_keypairs.Previous == keypair)
+        {
+            Converge(keypair);
         }
 
         Peer.Heard(endpoint, datagramLength);
@@ -358,6 +365,14 @@ internal sealed class PeerSession : IDisposable
                 Complete(now);
                 FlushStaged(now);
             }
+        }
+    }
+
+    private void Converge(Keypair keypair)
+    {
+        lock (_gate)
+        {
+            _keypairs.TryConverge(keypair, _ownKeyIsGreater);
         }
     }
 

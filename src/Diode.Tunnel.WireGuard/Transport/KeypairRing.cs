@@ -10,7 +10,7 @@ internal sealed class KeypairRing(ReceiverIndices indices)
     private Keypair? _current;
     private Keypair? _next;
 
-    public Keypair? Previous => _previous;
+    public Keypair? Previous => Volatile.Read(ref _previous);
 
     public Keypair? Current => Volatile.Read(ref _current);
 
@@ -40,7 +40,6 @@ internal sealed class KeypairRing(ReceiverIndices indices)
     public void InstallAsResponder(Keypair keypair)
     {
         Retire(ref _next);
-        Retire(ref _previous);
         Volatile.Write(ref _next, keypair);
     }
 
@@ -56,6 +55,29 @@ internal sealed class KeypairRing(ReceiverIndices indices)
         _previous = _current;
         Volatile.Write(ref _current, keypair);
         Volatile.Write(ref _next, null);
+        return true;
+    }
+
+    /// <summary>
+    /// Two ends that began at the same moment hold two keypairs and each sends with its own. So that they do not both renew
+    /// at the same moment for ever, both turn to the one initiated by the greater public key once they see it used.
+    /// </summary>
+    /// <param name="keypair">Something arrived under it.</param>
+    /// <param name="ownKeyIsGreater">Whether this end's public key is the greater one.</param>
+    /// <returns>True if it became current.</returns>
+    public bool TryConverge(Keypair keypair, bool ownKeyIsGreater)
+    {
+        if (_previous != keypair
+            || _current is null
+            || keypair.IsInitiator != ownKeyIsGreater
+            || _current.IsInitiator == ownKeyIsGreater
+            || Math.Abs(keypair.CreatedAt - _current.CreatedAt) >= WireGuardConstants.RekeyTimeout)
+        {
+            return false;
+        }
+
+        Volatile.Write(ref _previous, _current);
+        Volatile.Write(ref _current, keypair);
         return true;
     }
 
