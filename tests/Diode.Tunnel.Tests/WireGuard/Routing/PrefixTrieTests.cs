@@ -15,7 +15,7 @@ public class PrefixTrieTests
         Random random = new(seed);
         PrefixTrie<string> trie = PrefixTrie<string>.Empty;
         Dictionary<(UInt128 Bits, int Length), string> prefixes = [];
-        for (int step = 0; step < 3000; step++)
+        for (int step = 0; step < 1000; step++)
         {
             int length = random.Next(bits + 1);
             UInt128 prefix = Mask(RandomBits(random), length);
