@@ -1,0 +1,194 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.Daemon.ControlApi;
+
+namespace Diode.Tunnel.IntegrationTests.ControlApi;
+
+/// <summary>Writes down what it is asked and answers from fixed documents; fails on demand.</summary>
+internal sealed class RecordingBackend : IControlBackend
+{
+    internal const string ServerDevice = "0x2222222222222222222222222222222222222222";
+
+    private static readonly FleetDetails s_fleet = new()
+    {
+        Name = "home",
+        Operator = "0x1111111111111111111111111111111111111111",
+        Version = 3,
+        Assurance = "signed manifest",
+        MemberCount = 1,
+        Member = true,
+        Operated = true,
+        Members = [new FleetMember { Device = ServerDevice, Label = "server", Roles = ["exit"], Ipv4 = "100.64.0.2", Ipv6 = "fd00::2" }],
+    };
+
+    private readonly Channel<ControlEvent> _events = Channel.CreateUnbounded<ControlEvent>();
+
+    internal ConcurrentQueue<string> Calls { get; } = new();
+
+    internal Exception? Failure { get; set; }
+
+    internal DaemonStatus Status { get; set; } = new()
+    {
+        Version = "9.9.9",
+        State = DaemonState.Up,
+        Device = "0x1111111111111111111111111111111111111111",
+        Interface = "diode0",
+        Mtu = 1280,
+        VirtualIpv4 = "100.64.0.1",
+        VirtualIpv6 = "fd00::1",
+        Relays = [new RelayStatus { Uri = "diode://0x3333333333333333333333333333333333333333@relay.example:41046", State = RelayState.Connected, RttMs = 12.5 }],
+        Fleets = [s_fleet],
+        Peers =
+        [
+            new PeerStatus
+            {
+                Device = ServerDevice,
+                Label = "server",
+                Fleet = "home",
+                Name = "server.home.diode",
+                Ipv4 = "100.64.0.2",
+                Ipv6 = "fd00::2",
+                Online = true,
+                Path = new PeerPath { Kind = PathKind.RelayStream, Via = "relay.example", Reason = "UDP does not leave this network" },
+                RxBytes = 2048,
+            },
+        ],
+        Health = [new HealthWarning { Code = "NO_UDP", Severity = HealthSeverity.Warning, Text = "UDP is blocked", Fix = "open UDP" }],
+    };
+
+    public ValueTask<DaemonStatus> GetStatusAsync(CancellationToken cancellationToken) => new(Answer("status", Status));
+
+    public ValueTask<Identity> GetIdentityAsync(CancellationToken cancellationToken) =>
+        new(Answer("whoami", new Identity { Device = Status.Device, VirtualIpv4 = "100.64.0.1", Names = ["me.home.diode"] }));
+
+    public Task<OperationResult> UpAsync(CancellationToken cancellationToken) => Done("up");
+
+    public Task<OperationResult> DownAsync(CancellationToken cancellationToken) => Done("down");
+
+    public async IAsyncEnumerable<PingResult> PingAsync(
+        PingRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Record($"ping {request.Target} {request.Count}");
+        for (int i = 1; i <= request.Count; i++)
+        {
+            await Task.Yield();
+            bool received = request.Target != "silent";
+            yield return new PingResult
+            {
+                Sequence = i,
+                Device = ServerDevice,
+                Name = "server",
+                Received = received,
+                RttMs = received ? 1.5 * i : null,
+                Path = new PeerPath { Kind = PathKind.DirectUdp },
+            };
+        }
+    }
+
+    public ValueTask<FleetList> ListFleetsAsync(CancellationToken cancellationToken) =>
+        new(Answer("fleets", new FleetList { Fleets = [s_fleet] }));
+
+    public Task<FleetResult> CreateFleetAsync(CreateFleetRequest request, CancellationToken cancellationToken) =>
+        Fleet($"create {request.Name} {request.Label}");
+
+    public Task<FleetResult> AddMemberAsync(AddMemberRequest request, CancellationToken cancellationToken) =>
+        Fleet($"add {request.Fleet} {request.Device} {request.Label} [{string.Join(' ', request.Roles)}]");
+
+    public Task<FleetResult> RemoveMemberAsync(RemoveMemberRequest request, CancellationToken cancellationToken) =>
+        Fleet($"remove {request.Fleet} {request.Device}");
+
+    public Task<FleetResult> JoinFleetAsync(ManifestRequest request, CancellationToken cancellationToken) =>
+        Fleet($"join {request.Document}");
+
+    public Task<OperationResult> LeaveFleetAsync(LeaveFleetRequest request, CancellationToken cancellationToken) =>
+        Done($"leave {request.Fleet}");
+
+    public Task<ManifestDocument> ExportFleetAsync(string? fleet, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"export {fleet}", new ManifestDocument { Fleet = "home", Document = "{\"signed\": \"text\"}" }));
+
+    public ValueTask<FleetVerification> VerifyFleetAsync(ManifestRequest request, CancellationToken cancellationToken) =>
+        new(Answer($"verify {request.Document}", request.Document.Contains("good", StringComparison.Ordinal)
+            ? new FleetVerification { Valid = true, Fleet = s_fleet }
+            : new FleetVerification { Valid = false, Reason = "the signature is of another key" }));
+
+    public ValueTask<PublishList> ListPublishAsync(CancellationToken cancellationToken) => new(Answer("publish", Rules()));
+
+    public Task<PublishList> AddPublishAsync(AddPublishRequest request, CancellationToken cancellationToken) => Task.FromResult(
+        Answer($"publish {request.Port} {request.All} {request.Protocol} [{string.Join(' ', request.To)}]", Rules()));
+
+    public Task<PublishList> RemovePublishAsync(RemovePublishRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"unpublish {request.Port} {request.All} {request.Protocol}", new PublishList()));
+
+    public ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken) =>
+        new(Answer("exits", Exits(ExitState.Disconnected)));
+
+    public Task<ExitList> UseExitAsync(UseExitRequest request, CancellationToken cancellationToken) => Task.FromResult(Answer(
+        $"use {request.Target} {request.AllowLan}",
+        Exits(request.Target == "dead" ? ExitState.Blocked : ExitState.Connected)));
+
+    public Task<ExitList> ExitOffAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(Answer("off", Exits(ExitState.Disconnected)));
+
+    public Task<ExitList> OfferExitAsync(OfferExitRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"offer {request.Region} {request.Ipv4} {request.Ipv6}", Exits(ExitState.Disconnected)));
+
+    public Task<ExitList> UnofferExitAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(Answer("unoffer", Exits(ExitState.Disconnected)));
+
+    public Task<OperationResult> ResetAsync(CancellationToken cancellationToken) => Done("reset");
+
+    public async IAsyncEnumerable<ControlEvent> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Record("watch");
+        yield return new ControlEvent { Status = Status };
+        await foreach (ControlEvent change in _events.Reader.ReadAllAsync(cancellationToken))
+        {
+            yield return change;
+        }
+    }
+
+    public IReadOnlyDictionary<string, long> GetCounters() => new Dictionary<string, long>
+    {
+        ["peers"] = 1,
+        ["drops_total{reason=\"no_peer\"}"] = 7,
+    };
+
+    internal void Publish(DaemonStatus status) => _events.Writer.TryWrite(new ControlEvent { Status = status });
+
+    private static PublishList Rules() => new() { Rules = [new PublishRule { Port = 22, Protocol = PublishProtocol.Tcp, To = ["fleet"] }] };
+
+    private static ExitList Exits(ExitState state) => new()
+    {
+        Exit = new ExitStatus
+        {
+            State = state,
+            Wanted = state == ExitState.Blocked ? "dead" : null,
+            InUse = state == ExitState.Connected ? ServerDevice : null,
+            Region = state == ExitState.Connected ? "de" : null,
+            Reason = state == ExitState.Blocked ? "the exit does not answer" : null,
+            Offers = [new ExitOffer { Device = ServerDevice, Label = "server", Region = "de", Ipv4 = true, Online = true }],
+        },
+    };
+
+    private Task<OperationResult> Done(string call) =>
+        Task.FromResult(Answer(call, new OperationResult { Message = $"Done: {call}", Details = ["first step"] }));
+
+    private Task<FleetResult> Fleet(string call) => Task.FromResult(Answer(call, new FleetResult { Fleet = s_fleet }));
+
+    private T Answer<T>(string call, T answer)
+    {
+        Record(call);
+        return answer;
+    }
+
+    private void Record(string call)
+    {
+        Calls.Enqueue(call);
+        if (Failure is not null)
+        {
+            throw Failure;
+        }
+    }
+}
