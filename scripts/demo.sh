@@ -52,7 +52,7 @@ if [ "${DEMO_BUILT:-0}" != 1 ]; then
   build src/Diode.Tunnel.Daemon src/Diode.Tunnel.Cli || die "the build failed"
   say "$((SECONDS - STARTED)) s"
 fi
-if ! { DAEMON="$(bin diode-tunneld)" && CLI="$(bin diode-tunnel)" && RELAY_PROGRAM="$(bin diode-relay)"; }; then die "the programs are not built"; fi
+if ! { DAEMON="$(bin diode-tunneld)" && CLI="$(bin diode-tunnel)"; }; then die "the programs are not built"; fi
 # shellcheck source=scripts/demo/world.sh
 . "$ROOT/scripts/demo/world.sh"
 
@@ -69,10 +69,10 @@ for h in $DEVICES; do n="ID_$h"; say "$(printf '%-9s' "$h")${!n}"; done
 
 title "A fleet, signed by the laptop, carried to the others as a file"
 manifest="$BN_STATE/run/demo.fleet"
-step "fleet create demo" dt laptop fleet create demo
-step "fleet add: server" dt laptop fleet add demo "$ID_server" --label server
-step "fleet add: exit, with the role exit" dt laptop fleet add demo "$ID_exit" --label exit --role exit
-dt laptop fleet export demo > "$manifest" || give_up "no manifest"
+step "fleet create demo" dt laptop fleet create demo --label laptop
+step "fleet add: server" dt laptop fleet add "$ID_server" server
+step "fleet add: exit, with the role exit" dt laptop fleet add "$ID_exit" exit --role exit
+dt laptop fleet export demo -o "$manifest" || give_up "no manifest"
 for h in server exit; do step "$h: fleet join" dt "$h" fleet join "$manifest"; done
 step "server: publish 80/tcp --to fleet" dt server publish 80/tcp --to fleet
 for h in $DEVICES; do dt "$h" up >/dev/null || say "up on $h failed"; done
@@ -112,7 +112,7 @@ step "laptop: exit off" dt laptop exit off
 step "the internet sees the laptop again" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10
 
 title "When things go wrong"
-step "fleet remove: server" dt laptop fleet remove demo server
+step "fleet remove: server" dt laptop fleet remove server
 step "it is cut off within 10 s" eventually 10 cut_off "$IP"
 step "laptop: exit use de, once more" dt laptop exit use de
 step "through the exit" eventually 10 answers laptop "http://$INTERNET/" 198.51.100.70
@@ -124,7 +124,7 @@ step "the internet sees the laptop" eventually 5 answers laptop "http://$INTERNE
 [ $CHECK = 1 ] && exit
 title "It is running; Ctrl-C ends it and removes everything. Try, as root in another terminal:"
 say "export DIODE_TUNNEL_SOCKET=$(socket_of laptop)"
-say "$CLI status            $CLI fleet add demo $ID_server --label server"
+say "$CLI status            $CLI fleet add $ID_server server"
 say "ip netns exec $BN_P-laptop bash        (then: ping server.demo.diode, curl http://server.demo.diode/)"
 say "logs: $BN_STATE/log"
 while :; do sleep 3600 & wait $!; done

@@ -39,15 +39,15 @@ world_create() {
 
 # relay_start: sets RELAY to the relay's diode:// address
 relay_start() {
-  local log="$BN_STATE/log/relay-vpn-diode-relay.log"
-  bn_spawn relay vpn "$RELAY_PROGRAM" --listen 0.0.0.0:41046 --state-dir "$BN_STATE/run/relay" --host 198.51.100.10 >/dev/null
+  local log="$BN_STATE/log/relay-vpn-diode-tunneld.log"
+  bn_spawn relay vpn "$DAEMON" relay --listen 0.0.0.0:41046 --state-dir "$BN_STATE/run/relay" --host 198.51.100.10 >/dev/null
   bn_wait 20 grep -qE 'diode://' "$log" || { cat "$log"; return 1; }
   RELAY="$(grep -oE 'diode://0x[0-9a-fA-F]{40}@[^ ]+' "$log" | head -1)"
 }
 
 socket_of() { echo "$BN_STATE/run/$1.sock"; }
 daemon_start() {
-  bn_spawn "$1" vpn "$DAEMON" run --state-dir "$BN_STATE/run/$1" --socket "$(socket_of "$1")" --relay "$RELAY" --interface diode0 >/dev/null
+  bn_spawn "$1" vpn "$DAEMON" run --state-dir "$BN_STATE/run/$1" --socket "$(socket_of "$1")" --relays "$RELAY" --interface diode0 >/dev/null
 }
 # dt HOST VERB...: the command line of that host's daemon
 dt() { local h="$1"; shift; "$CLI" --socket "$(socket_of "$h")" "$@"; }

@@ -1,0 +1,17 @@
+#!/bin/bash
+# bench.sh: Diode Tunnel beside its peers, in network namespaces on this machine. See tests/bench/README.md.
+#   scripts/bench.sh                          T1,T2,T3 with raw, wireguard-go, diode-wg, diode-tunnel: about 25 minutes
+#   scripts/bench.sh smoke                    the same drivers, one short round each: does it work, rough numbers
+#   scripts/bench.sh T1 wireguard-go nebula diode-tunnel      topologies and drivers as "bench run" takes them
+# Prints a table of medians; raw records and the table are in artifacts/bench/<time> (or BENCH_OUT). BENCH_ROUNDS and the other
+# variables of tests/bench/bench apply. Compare the numbers of one run only.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+DRIVERS="raw wireguard-go diode-wg diode-tunnel" TOPOLOGIES=T1,T2,T3
+need_root "$@"; need_dotnet
+mode=run; if [ "${1:-}" = smoke ]; then mode=smoke; shift; fi
+topologies="${1:-$TOPOLOGIES}"; [ $# = 0 ] || shift
+drivers=("$@"); [ $# -gt 0 ] || read -ra drivers <<< "$DRIVERS"
+build src/Diode.Tunnel.Daemon src/Diode.Tunnel.Cli tests/Diode.Tunnel.WireGuardTool || die "the build failed"
+export BENCH_OUT="${BENCH_OUT:-$ROOT/artifacts/bench/$(date +%Y%m%d-%H%M%S)}"
+export BENCH_ROUNDS="${BENCH_ROUNDS:-3}" BENCH_HEAVY="${BENCH_HEAVY:-1}"
+exec "$ROOT/tests/bench/bench" "$mode" "$topologies" "${drivers[@]}"
