@@ -179,8 +179,8 @@ internal sealed class ClientTickets(PrivateKey device, Address relay, EdgeClient
     {
         // The reply names the previous epoch. Around a change of epochs the two clocks may disagree by one.
         reason = "the relay is in another ticket epoch: check the clock of this machine";
-        return values.TryReadUInt64(out ulong minEpoch) && minEpoch == sent.Epoch ? ShiftEpoch(1)
-            : minEpoch != 0 && minEpoch + 2 == sent.Epoch ? ShiftEpoch(-1)
+        return values.TryReadUInt64(out ulong minEpoch) && minEpoch != 0 && minEpoch + 2 == sent.Epoch
+            ? ShiftEpoch(-1)
             : TicketOutcome.Rejected;
     }
 

@@ -1,0 +1,164 @@
+using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Edge.Tickets;
+using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Ethereum.Rlp;
+using Xunit;
+
+namespace Diode.Tunnel.Tests.Edge.Sessions;
+
+public sealed class ClientTicketTests
+{
+    private const ulong Headroom = 4_194_304;
+    private const ulong Epoch = 682;
+
+    [Fact]
+    public void The_first_ticket_names_the_relay_the_time_and_the_tunnel_key()
+    {
+        byte[] tunnelKey = [.. Enumerable.Range(1, 32).Select(i => (byte)i)];
+        using var relay = new ScriptedRelay(new EdgeClientOptions { TunnelKey = tunnelKey, CapabilityVersion = 3 });
+        relay.Session.Start(ScriptedRelay.Now);
+        (_, TicketV2 ticket) = TakeTicket(relay);
+        Assert.True(ticket.TryRecoverDevice(out var device));
+        Assert.Equal(relay.Device.Address, device);
+        Assert.Equal((Epoch, 1UL, Headroom), (ticket.Epoch, ticket.TotalConnections, ticket.TotalBytes));
+        LocalAddress local = ticket.ReadLocalAddress();
+        Assert.Equal([relay.Key.Address], local.Relays);
+        Assert.Equal(1_770_000_000UL, local.Timestamp);
+        Assert.Equal(tunnelKey, local.TunnelKey.ToArray());
+        Assert.Equal(3UL, local.CapabilityVersion);
+        Assert.True(ticket.IsRecentAt(1_770_000_000, 0));
+    }
+
+    [Fact]
+    public void A_request_before_the_first_thanks_is_served_by_the_ticket_in_flight()
+    {
+        using var relay = new ScriptedRelay();
+        relay.Session.Start(ScriptedRelay.Now);
+        relay.Writer.WriteTicketRequest(7, 1000);
+        relay.Deliver();
+        relay.AcceptTicket();
+        Assert.Equal(["paid 4194304", "ready"], relay.Events.Log);
+        Assert.Equal(0, relay.Session.PendingOutput);
+    }
+
+    [Fact]
+    public void A_request_is_answered_at_once_with_usage_and_headroom()
+    {
+        using ScriptedRelay relay = ScriptedRelay.Ready();
+        relay.Writer.WriteTicketRequest(7, 31_457_281);
+        relay.Deliver();
+        (_, TicketV2 ticket) = TakeTicket(relay);
+        Assert.Equal(31_457_281 + Headroom, ticket.TotalBytes);
+    }
+
+    [Fact]
+    public void Too_low_is_answered_with_one_more_connection_and_enough_bytes()
+    {
+        using var relay = new ScriptedRelay();
+        relay.Session.Start(ScriptedRelay.Now);
+        relay.Writer.WriteTicketRequest(7, 920_000_000);
+        relay.Deliver();
+        (ulong id, TicketV2 first) = TakeTicket(relay);
+        ReplyTooLow(relay, id, first with { TotalBytes = 900_000_000, TotalConnections = 12 }, relay.Device);
+        (_, TicketV2 second) = TakeTicket(relay);
+        Assert.Equal((920_000_000 + Headroom, 13UL), (second.TotalBytes, second.TotalConnections));
+    }
+
+    [Fact]
+    public void A_foreign_ticket_in_too_low_is_not_believed()
+    {
+        using var relay = new ScriptedRelay();
+        using PrivateKey stranger = PrivateKey.Generate();
+        relay.Session.Start(ScriptedRelay.Now);
+        (ulong id, TicketV2 first) = TakeTicket(relay);
+        ReplyTooLow(relay, id, first with { TotalBytes = 1UL << 49 }, stranger);
+        Assert.Equal(0, relay.Session.PendingOutput);
+        Assert.StartsWith("ticket rejected", Assert.Single(relay.Events.Log), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_relay_cannot_climb_by_claims_and_own_answers()
+    {
+        using ScriptedRelay relay = ScriptedRelay.Ready();
+        ulong highest = 0;
+        for (uint round = 0; round < 200; round++)
+        {
+            relay.Writer.WriteTicketRequest(round, 1UL << 50);
+            relay.Deliver();
+            for (int i = 0; i < 10 && relay.Session.PendingOutput > 0; i++)
+            {
+                (ulong id, TicketV2 ticket) = TakeTicket(relay);
+                highest = Math.Max(highest, ticket.TotalBytes);
+                ReplyTooLow(relay, id, ticket, relay.Device);
+            }
+        }
+
+        Assert.InRange(highest, 0UL, 130_000_000UL);
+    }
+
+    [Fact]
+    public void Bytes_moved_elsewhere_can_be_reported()
+    {
+        using ScriptedRelay relay = ScriptedRelay.Ready();
+        relay.Session.AddExternalUsage(1_000_000_000);
+        relay.Writer.WriteTicketRequest(1, 1_000_000_000);
+        relay.Deliver();
+        Assert.Equal(1_000_000_000 + Headroom, TakeTicket(relay).Ticket.TotalBytes);
+    }
+
+    [Theory]
+    [InlineData("epoch number too low", Epoch + 1)]
+    [InlineData("epoch number too high", Epoch - 1)]
+    public void Clocks_may_disagree_by_one_epoch(string error, ulong expected)
+    {
+        using var relay = new ScriptedRelay();
+        relay.Session.Start(ScriptedRelay.Now);
+        relay.Writer.WriteError(TakeTicket(relay).Id, error);
+        relay.Deliver();
+        (ulong id, TicketV2 ticket) = TakeTicket(relay);
+        Assert.Equal(expected, ticket.Epoch);
+        relay.Writer.WriteError(id, error);
+        relay.Deliver();
+        Assert.Equal("ticket rejected: " + error, Assert.Single(relay.Events.Log));
+    }
+
+    [Fact]
+    public void Too_old_is_followed_by_one_epoch_only()
+    {
+        using var relay = new ScriptedRelay();
+        relay.Session.Start(ScriptedRelay.Now);
+        ReplyWithEpoch(relay, TakeTicket(relay).Id, Epoch - 2);
+        (ulong id, TicketV2 ticket) = TakeTicket(relay);
+        Assert.Equal(Epoch - 1, ticket.Epoch);
+        ReplyWithEpoch(relay, id, 17);
+        Assert.StartsWith("ticket rejected", Assert.Single(relay.Events.Log), StringComparison.Ordinal);
+    }
+
+    private static (ulong Id, TicketV2 Ticket) TakeTicket(ScriptedRelay relay)
+    {
+        (ulong id, string _, RlpItem message) = relay.Take().Single(sent => sent.Word == "ticketv2");
+        byte[] encoded = message.Encode();
+        Assert.True(RlpReader.TryReadSingleList(encoded, out RlpReader arguments));
+        Assert.True(arguments.TryReadBytes(out _));
+        Assert.True(TicketV2.TryReadSubmission(arguments, relay.Key.Address, out TicketV2? ticket));
+        return (id, ticket);
+    }
+
+    private static void ReplyTooLow(ScriptedRelay relay, ulong id, TicketV2 ticket, PrivateKey signer)
+    {
+        RlpWriter rlp = relay.Writer.Begin(id, "response"u8);
+        rlp.WriteBytes("too_low"u8);
+        ticket.Sign(signer).WriteSummary(rlp);
+        relay.Writer.End();
+        relay.Deliver();
+    }
+
+    private static void ReplyWithEpoch(ScriptedRelay relay, ulong id, ulong minEpoch)
+    {
+        RlpWriter rlp = relay.Writer.Begin(id, "response"u8);
+        rlp.WriteBytes("too_old"u8);
+        rlp.WriteUInt64(minEpoch);
+        relay.Writer.End();
+        relay.Deliver();
+    }
+}
