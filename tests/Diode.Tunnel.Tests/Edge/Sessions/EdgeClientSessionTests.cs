@@ -1,7 +1,6 @@
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
-using Diode.Tunnel.Ethereum.Rlp;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Edge.Sessions;
@@ -176,6 +175,7 @@ public sealed class EdgeClientSessionTests
         relay.Session.Tick(ScriptedRelay.Now + 40_000);
         Assert.Equal([$"failed {open} timeout", $"response {ping} error timeout"], relay.Events.Log.Order());
         relay.Events.Log.Clear();
+        relay.Take();
 
         PortRef port = relay.OpenPort();
         uint last = relay.Session.GetNode(Other);
@@ -234,11 +234,11 @@ public sealed class EdgeClientSessionTests
         relay.Events.Quiet = true;
         byte[] data = new byte[1400];
         byte[] sink = new byte[4096];
-        relay.Writer.WritePortSend(9, port, data);
         byte[] frame = new byte[4096];
 
-        // The frame as the relay sends it, cut in the middle so that the reader's partial path runs too.
-        int length = Frame(relay, port, data, frame);
+        // What this side sends has the form of what it receives.
+        relay.Session.PortSend(port, data);
+        int length = relay.Session.ReadOutput(frame);
         for (int i = 0; i < 1000; i++)
         {
             RunOnce(relay, port, data, sink, frame.AsSpan(0, length));
@@ -254,17 +254,13 @@ public sealed class EdgeClientSessionTests
         Assert.True(relay.Events.DataBytes >= 20_000L * data.Length);
     }
 
-    private static int Frame(ScriptedRelay relay, PortRef port, byte[] data, byte[] frame)
-    {
-        relay.Session.PortSend(port, data);
-        return relay.Session.ReadOutput(frame);
-    }
-
     private static void RunOnce(ScriptedRelay relay, PortRef port, byte[] data, byte[] sink, ReadOnlySpan<byte> frame)
     {
         relay.Session.PortSend(port, data);
         relay.Session.ReadOutput(sink);
         relay.Session.Receive(frame, ScriptedRelay.Now);
+
+        // Cut in the middle, so that the reader's partial path runs too.
         relay.Session.Receive(frame[..700], ScriptedRelay.Now);
         relay.Session.Receive(frame[700..], ScriptedRelay.Now);
     }

@@ -1,7 +1,6 @@
 using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
-using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 
