@@ -168,6 +168,12 @@ public sealed class OptionTable<T>(string variablePrefix, IReadOnlyList<OptionRo
                 "Correct the file; comments and trailing commas are allowed.",
                 e);
         }
+        catch (InvalidOperationException e)
+        {
+            // System.Text.Json takes the bytes of a string as they are and fails only when it is read.
+            throw new StartupException(
+                DaemonExitCodes.Configuration, $"{file}: holds text that is not valid UTF-8.", "Save it as UTF-8.", e);
+        }
     }
 
     private T ApplyJson(T options, JsonElement root, string file)

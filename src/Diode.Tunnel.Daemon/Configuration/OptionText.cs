@@ -26,6 +26,7 @@ internal static class OptionText
         IPNetwork.TryParse(text, out IPNetwork network)
         && network.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork
         && network.PrefixLength is >= 8 and <= 24
+        && text.StartsWith(network.BaseAddress + "/", StringComparison.Ordinal) // .NET clears host bits silently
             ? network
             : throw new FormatException($"'{text}' is not an IPv4 network such as 100.64.0.0/10 (prefix 8 to 24).");
 
