@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using Diode.Tunnel.Platform;
+
+namespace Diode.Tunnel.Engine.Names;
+
+/// <summary>
+/// The resolver this machine is pointed at: UDP and TCP on given endpoints, own names answered from the table in force, the rest forwarded.
+/// Names and upstreams are swapped at run time. Thread-safe; dispose stops it and waits for what is under way.
+/// </summary>
+public sealed class DnsServer : IAsyncDisposable
+{
+    private readonly DnsForwarder _forwarder;
+    private readonly List<DnsUdpListener> _udp = [];
+    private readonly List<DnsTcpListener> _tcp = [];
+    private readonly List<Task> _loops = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly DnsServerOptions _options;
+    private NameTable _names = NameTable.Empty;
+    private long _answered;
+    private long _forwarded;
+    private long _failed;
+
+    /// <summary>Creates a resolver that knows no names and has no upstreams.</summary>
+    public DnsServer(DnsServerOptions? options = null)
+    {
+        _options = options ?? new DnsServerOptions();
+        _forwarder = new DnsForwarder(_options);
+    }
+
+    /// <summary>Where it listens (with the real port if 0 was asked for).</summary>
+    public ImmutableArray<IPEndPoint> Endpoints { get; private set; } = [];
+
+    /// <summary>The upstreams in force.</summary>
+    public UpstreamSet Upstreams => _forwarder.Upstreams;
+
+    /// <summary>Queries answered from the table.</summary>
+    public long AnsweredCount => Volatile.Read(ref _answered);
+
+    /// <summary>Queries answered by an upstream.</summary>
+    public long ForwardedCount => Volatile.Read(ref _forwarded);
+
+    /// <summary>Queries for others that ended in SERVFAIL.</summary>
+    public long FailedCount => Volatile.Read(ref _failed);
+
+    /// <summary>Puts a table in force.</summary>
+    public void SetNames(NameTable names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        Volatile.Write(ref _names, names);
+    }
+
+    /// <summary>
+    /// Replaces the upstreams at once, for queries under way too. An empty list closes: everything that isn't ours is SERVFAIL.
+    /// Endpoints of this resolver are left out, so that it can't ask itself.
+    /// </summary>
+    /// <param name="servers">In order of preference.</param>
+    /// <param name="reason">Why, for status.</param>
+    public void SetUpstreams(IReadOnlyList<IPEndPoint> servers, string reason)
+    {
+        ArgumentNullException.ThrowIfNull(servers);
+        _forwarder.SetUpstreams([.. servers.Where(s => !IsSelf(s))], reason);
+    }
+
+    /// <summary>Binds all endpoints and begins to answer; nothing stays bound if one fails. Call once.</summary>
+    /// <exception cref="PlatformException">An endpoint can't be bound.</exception>
+    public void Start(IReadOnlyList<IPEndPoint> endpoints)
+    {
+        ArgumentNullException.ThrowIfNull(endpoints);
+        var bound = ImmutableArray.CreateBuilder<IPEndPoint>();
+        foreach (IPEndPoint endpoint in endpoints)
+        {
+            try
+            {
+                var udp = new DnsUdpListener(endpoint, this, _options);
+                _udp.Add(udp);
+                bound.Add(udp.Endpoint);
+                _tcp.Add(new DnsTcpListener(udp.Endpoint, this, _options));
+            }
+            catch (SocketException e)
+            {
+                CloseListeners();
+                throw new PlatformException(
+                    $"the resolver can't listen on {endpoint}: {e.Message}",
+                    e.NativeErrorCode,
+                    "Another DNS server may use the address; see: ss -lpn 'sport = :53'");
+            }
+        }
+
+        Endpoints = bound.ToImmutable();
+        SetUpstreams(Upstreams.Servers, Upstreams.Reason); // now that we know who we are
+        _loops.AddRange(_udp.Select(l => Task.Run(() => l.RunAsync(_stop.Token))));
+        _loops.AddRange(_tcp.Select(l => Task.Run(() => l.RunAsync(_stop.Token))));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        CloseListeners();
+        await Task.WhenAll(_loops);
+        _loops.Clear();
+        _stop.Dispose();
+    }
+
+    internal DnsOutcome Respond(ReadOnlySpan<byte> message, bool overTcp, Span<byte> reply, out int length)
+    {
+        DnsOutcome outcome = DnsResponder.Respond(Volatile.Read(ref _names), message, overTcp, reply, out length);
+        if (outcome == DnsOutcome.Reply)
+        {
+            Interlocked.Increment(ref _answered);
+        }
+
+        return outcome;
+    }
+
+    /// <summary>The upstream's reply, or SERVFAIL.</summary>
+    internal async ValueTask<byte[]> ForwardAsync(ReadOnlyMemory<byte> query, bool overTcp, CancellationToken cancellationToken)
+    {
+        byte[]? reply = await _forwarder.ForwardAsync(query, overTcp, cancellationToken);
+        if (reply is not null)
+        {
+            Interlocked.Increment(ref _forwarded);
+            return reply;
+        }
+
+        Interlocked.Increment(ref _failed);
+        byte[] failure = new byte[query.Length + DnsQuery.PlainUdpLength];
+        return failure[..DnsResponder.WriteServerFailure(query.Span, failure)];
+    }
+
+    private bool IsSelf(IPEndPoint server)
+    {
+        return Endpoints.Any(own => own.Port == server.Port
+            && (own.Address.Equals(server.Address)
+                || ((own.Address.Equals(IPAddress.Any) || own.Address.Equals(IPAddress.IPv6Any)) && IPAddress.IsLoopback(server.Address))));
+    }
+
+    private void CloseListeners()
+    {
+        _udp.ForEach(l => l.Dispose());
+        _tcp.ForEach(l => l.Dispose());
+        _udp.Clear();
+        _tcp.Clear();
+    }
+}
