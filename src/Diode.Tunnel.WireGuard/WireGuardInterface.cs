@@ -21,10 +21,7 @@ public sealed class WireGuardInterface : IDisposable
     private readonly Lock _peersGate = new();
     private readonly ConcurrentDictionary<TunnelPublicKey, Peer> _peers = new();
     private readonly InterfaceContext _context;
-    private readonly CookieChecker _cookies;
-    private readonly HandshakeLoad _load;
-    private readonly HandshakeRateLimiter _rateLimiter = new();
-    private volatile bool _underLoad;
+    private readonly HandshakeAdmission _admission;
 
     /// <summary>Makes an interface without peers.</summary>
     /// <param name="privateKey">32 bytes, copied; the caller erases its own.</param>
@@ -38,8 +35,7 @@ public sealed class WireGuardInterface : IDisposable
         LocalIdentity identity = new(privateKey, options.X25519, options.Aead, options.Random);
         PublicKey = new TunnelPublicKey(identity.PublicKey);
         _context = new InterfaceContext(identity, options, output);
-        _cookies = new CookieChecker(identity.PublicKey, options.Aead, options.Random);
-        _load = new HandshakeLoad(options.HandshakesPerSecond);
+        _admission = new HandshakeAdmission(identity.PublicKey, options, output);
     }
 
     /// <summary>The key that peers know this interface by.</summary>
@@ -64,8 +60,8 @@ public sealed class WireGuardInterface : IDisposable
     /// <summary>Set by the shell while handshakes pile up: cookies are asked for, whatever the rate here.</summary>
     public bool IsUnderLoad
     {
-        get => _underLoad;
-        set => _underLoad = value;
+        get => _admission.ForcedLoad;
+        set => _admission.ForcedLoad = value;
     }
 
     /// <summary>Earliest time at which <see cref="Tick"/> may have something to do; <see cref="long.MaxValue"/> for never.</summary>
@@ -256,7 +252,7 @@ public sealed class WireGuardInterface : IDisposable
             RemovePeer(peer);
         }
 
-        _cookies.Dispose();
+        _admission.Dispose();
         _context.Identity.Dispose();
     }
 
@@ -323,7 +319,7 @@ public sealed class WireGuardInterface : IDisposable
         Span<byte> datagram, object? endpoint, ReadOnlySpan<byte> sourceAddress, long now)
     {
         HandshakeInitiation message = new(datagram);
-        DropReason reason = Admit(datagram, message.SenderIndex, endpoint, sourceAddress, now);
+        DropReason reason = _admission.Admit(datagram, message.SenderIndex, endpoint, sourceAddress, now);
         if (reason != DropReason.None)
         {
             return reason;
@@ -346,7 +342,7 @@ public sealed class WireGuardInterface : IDisposable
         Span<byte> datagram, object? endpoint, ReadOnlySpan<byte> sourceAddress, long now)
     {
         HandshakeResponse message = new(datagram);
-        DropReason reason = Admit(datagram, message.SenderIndex, endpoint, sourceAddress, now);
+        DropReason reason = _admission.Admit(datagram, message.SenderIndex, endpoint, sourceAddress, now);
         if (reason != DropReason.None)
         {
             return reason;
@@ -361,33 +357,6 @@ public sealed class WireGuardInterface : IDisposable
         CookieReply message = new(datagram);
         ReceiverSlot? slot = _context.Indices.Find(message.ReceiverIndex);
         return slot is null ? DropReason.UnknownReceiver : slot.Session.OnCookieReply(message, now);
-    }
-
-    /// <summary>The cheap checks before any curve operation (WireGuard §5.3).</summary>
-    private DropReason Admit(
-        Span<byte> message, uint senderIndex, object? endpoint, ReadOnlySpan<byte> sourceAddress, long now)
-    {
-        if (!_cookies.IsMac1Valid(message))
-        {
-            return DropReason.InvalidMac1;
-        }
-
-        // Counted in any case, so that the state is right the moment the shell's own flag goes away.
-        bool loaded = _load.Register(now) | _underLoad;
-        if (!loaded)
-        {
-            return DropReason.None;
-        }
-
-        if (_cookies.IsMac2Valid(message, sourceAddress, now))
-        {
-            return _rateLimiter.TryTake(sourceAddress, now) ? DropReason.None : DropReason.RateLimited;
-        }
-
-        Span<byte> reply = stackalloc byte[CookieReply.Length];
-        _cookies.WriteReply(message, senderIndex, sourceAddress, now, new CookieReply(reply));
-        _context.Output.Send(null, endpoint, reply);
-        return DropReason.CookieRequired;
     }
 
     private ReceiveResult Handled(DropReason reason)

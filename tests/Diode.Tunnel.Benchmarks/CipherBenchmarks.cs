@@ -1,0 +1,42 @@
+using BenchmarkDotNet.Attributes;
+
+namespace Diode.Tunnel.Benchmarks;
+
+/// <summary>ChaCha20-Poly1305 of one packet of 1420 bytes.</summary>
+[MemoryDiagnoser]
+public class CipherBenchmarks : IDisposable
+{
+    private CipherRung? _rung;
+
+    /// <summary>Which implementation.</summary>
+    [ParamsSource(nameof(Ciphers))]
+    public string Cipher { get; set; } = string.Empty;
+
+    /// <summary>Those of this machine.</summary>
+    public static IEnumerable<string> Ciphers => Ladder.Aeads().Select(aead => aead.Name);
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _rung = new CipherRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead);
+    }
+
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        _rung?.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    [Benchmark]
+    public void Seal()
+    {
+        _rung!.Seal();
+    }
+
+    [Benchmark]
+    public void SealAndOpen()
+    {
+        _rung!.Packet();
+    }
+}

@@ -1,0 +1,31 @@
+using Diode.Tunnel.Platform.Crypto;
+using Diode.Tunnel.WireGuard.Crypto;
+
+namespace Diode.Tunnel.Benchmarks;
+
+/// <summary>The platform's cipher (libcrypto where it is) behind the core's seam.</summary>
+internal sealed class PlatformAeadFactory : IAeadFactory
+{
+    public IAeadKey Create(ReadOnlySpan<byte> key)
+    {
+        return new Key(ChaCha20Poly1305Key.Create(key));
+    }
+
+    private sealed class Key(ChaCha20Poly1305Key key) : IAeadKey
+    {
+        public void Seal(ulong counter, Span<byte> plaintextThenTag, ReadOnlySpan<byte> associatedData = default)
+        {
+            key.Seal(counter, plaintextThenTag, associatedData);
+        }
+
+        public bool Open(ulong counter, Span<byte> ciphertextThenTag, ReadOnlySpan<byte> associatedData = default)
+        {
+            return key.Open(counter, ciphertextThenTag, associatedData);
+        }
+
+        public void Dispose()
+        {
+            key.Dispose();
+        }
+    }
+}
