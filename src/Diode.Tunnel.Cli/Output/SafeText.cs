@@ -8,8 +8,7 @@ internal static class SafeText
     /// <summary>The text with control and direction-changing characters replaced.</summary>
     internal static string Of(string text)
     {
-        int first = text.AsSpan().IndexOfAny(s_wanted);
-        if (first < 0 && !text.Any(IsUnsafe))
+        if (!text.Any(IsUnsafe))
         {
             return text;
         }
@@ -22,8 +21,6 @@ internal static class SafeText
 
         return safe.ToString();
     }
-
-    private static readonly System.Buffers.SearchValues<char> s_wanted = System.Buffers.SearchValues.Create("\u001b\r\n\t");
 
     /// <summary>Control characters, and the marks that reorder text (Unicode TR9, TR36 §2).</summary>
     private static bool IsUnsafe(char c) =>

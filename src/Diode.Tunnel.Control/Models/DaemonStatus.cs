@@ -3,6 +3,8 @@ namespace Diode.Tunnel.Control.Models;
 /// <summary>Everything a person or a program wants to know about the daemon in one document: <c>GET /v1/status</c>.</summary>
 public sealed record DaemonStatus
 {
+    private static readonly IReadOnlyDictionary<string, long> NoCounters = new Dictionary<string, long>();
+
     /// <summary>See <see cref="ControlSchema.Version"/>.</summary>
     public int SchemaVersion { get; init; } = ControlSchema.Version;
 
@@ -34,26 +36,26 @@ public sealed record DaemonStatus
     public DateTimeOffset? Since { get; init; }
 
     /// <summary>The relays this device keeps sessions with.</summary>
-    public IReadOnlyList<RelayStatus> Relays { get; init; } = [];
+    public IReadOnlyList<RelayStatus> Relays { get; init => field = value ?? []; } = [];
 
     /// <summary>The fleets this device belongs to or operates.</summary>
-    public IReadOnlyList<FleetSummary> Fleets { get; init; } = [];
+    public IReadOnlyList<FleetSummary> Fleets { get; init => field = value ?? []; } = [];
 
     /// <summary>The devices this one can reach.</summary>
-    public IReadOnlyList<PeerStatus> Peers { get; init; } = [];
+    public IReadOnlyList<PeerStatus> Peers { get; init => field = value ?? []; } = [];
 
     /// <summary>The regional tunnel, in use and offered.</summary>
-    public ExitStatus Exit { get; init; } = new() { State = ExitState.Disconnected };
+    public ExitStatus Exit { get; init => field = value ?? ExitStatus.Off; } = ExitStatus.Off;
 
     /// <summary>What this device lets others reach.</summary>
-    public IReadOnlyList<PublishRule> Publish { get; init; } = [];
+    public IReadOnlyList<PublishRule> Publish { get; init => field = value ?? []; } = [];
 
     /// <summary>How names are resolved.</summary>
-    public DnsStatus Dns { get; init; } = new() { Mode = "off" };
+    public DnsStatus Dns { get; init => field = value ?? DnsStatus.Off; } = DnsStatus.Off;
 
     /// <summary>What needs a person's attention.</summary>
-    public IReadOnlyList<HealthWarning> Health { get; init; } = [];
+    public IReadOnlyList<HealthWarning> Health { get; init => field = value ?? []; } = [];
 
     /// <summary>Named counters and gauges (see <c>GET /v1/metrics</c>); names ending in <c>_total</c> only grow.</summary>
-    public IReadOnlyDictionary<string, long> Counters { get; init; } = new Dictionary<string, long>();
+    public IReadOnlyDictionary<string, long> Counters { get; init => field = value ?? NoCounters; } = NoCounters;
 }

@@ -3,6 +3,9 @@ namespace Diode.Tunnel.Control.Models;
 /// <summary>How names are resolved on this machine.</summary>
 public sealed record DnsStatus
 {
+    /// <summary>Names are left to the system.</summary>
+    public static DnsStatus Off { get; } = new() { Mode = "off" };
+
     /// <summary><c>off</c>, <c>split</c> (only <c>.diode</c>) or <c>exit</c> (everything through the exit).</summary>
     public required string Mode { get; init; }
 
@@ -10,7 +13,7 @@ public sealed record DnsStatus
     public string? Through { get; init; }
 
     /// <summary>The servers other names are forwarded to.</summary>
-    public IReadOnlyList<string> Upstreams { get; init; } = [];
+    public IReadOnlyList<string> Upstreams { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>Something that needs a person's attention.</summary>

@@ -5,6 +5,9 @@ namespace Diode.Tunnel.Control.Models;
 /// <summary>The regional tunnel, in use and offered.</summary>
 public sealed record ExitStatus
 {
+    /// <summary>No exit wanted, offered or known.</summary>
+    public static ExitStatus Off { get; } = new() { State = ExitState.Disconnected };
+
     /// <summary>State of the regional tunnel.</summary>
     public required ExitState State { get; init; }
 
@@ -27,7 +30,7 @@ public sealed record ExitStatus
     public OfferedExit? Offering { get; init; }
 
     /// <summary>The exits that could be used.</summary>
-    public IReadOnlyList<ExitOffer> Offers { get; init; } = [];
+    public IReadOnlyList<ExitOffer> Offers { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>An exit somebody offers.</summary>

@@ -37,7 +37,7 @@ public record FleetSummary
 public sealed record FleetDetails : FleetSummary
 {
     /// <summary>Its members.</summary>
-    public IReadOnlyList<FleetMember> Members { get; init; } = [];
+    public IReadOnlyList<FleetMember> Members { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>One member of a fleet.</summary>
@@ -50,7 +50,7 @@ public sealed record FleetMember
     public required string Label { get; init; }
 
     /// <summary>Roles given to it, for example <c>exit</c>.</summary>
-    public IReadOnlyList<string> Roles { get; init; } = [];
+    public IReadOnlyList<string> Roles { get; init => field = value ?? []; } = [];
 
     /// <summary>Its virtual IPv4 address as used on this machine, null if this device is not in the fleet.</summary>
     public string? Ipv4 { get; init; }
@@ -66,7 +66,7 @@ public sealed record FleetList
     public int SchemaVersion { get; init; } = ControlSchema.Version;
 
     /// <summary>The fleets.</summary>
-    public IReadOnlyList<FleetDetails> Fleets { get; init; } = [];
+    public IReadOnlyList<FleetDetails> Fleets { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>The outcome of a change to a fleet.</summary>
@@ -133,7 +133,7 @@ public sealed record AddMemberRequest
     public required string Label { get; init; }
 
     /// <summary>Roles to give it.</summary>
-    public IReadOnlyList<string> Roles { get; init; } = [];
+    public IReadOnlyList<string> Roles { get; init => field = value ?? []; } = [];
 }
 
 /// <summary><c>POST /v1/fleets/remove</c>.</summary>

@@ -19,7 +19,7 @@ public sealed record Identity
     public string? VirtualIpv6 { get; init; }
 
     /// <summary>Its names, <c>label.fleet.diode</c>.</summary>
-    public IReadOnlyList<string> Names { get; init; } = [];
+    public IReadOnlyList<string> Names { get; init => field = value ?? []; } = [];
 
     /// <summary>What this caller may do; filled in by the API, the backend leaves it.</summary>
     public AccessLevel Access { get; init; }

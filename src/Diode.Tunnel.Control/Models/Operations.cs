@@ -12,7 +12,7 @@ public sealed record OperationResult
     public required string Message { get; init; }
 
     /// <summary>Single steps, where there were several (for example each system change undone).</summary>
-    public IReadOnlyList<string> Details { get; init; } = [];
+    public IReadOnlyList<string> Details { get; init => field = value ?? []; } = [];
 }
 
 /// <summary><c>POST /v1/ping</c>.</summary>
@@ -26,7 +26,7 @@ public sealed record PingRequest
     public required string Target { get; init; }
 
     /// <summary>Number of echoes, 1–<see cref="MaxCount"/>.</summary>
-    public int Count { get; init; } = 1;
+    public required int Count { get; init; }
 }
 
 /// <summary>One echo, one line of the answer to <c>POST /v1/ping</c> (application/x-ndjson).</summary>
@@ -51,7 +51,7 @@ public sealed record PingResult
     public double? RttMs { get; init; }
 
     /// <summary>The way the echo took.</summary>
-    public PeerPath Path { get; init; } = new() { Kind = PathKind.None };
+    public PeerPath Path { get; init => field = value ?? PeerPath.None; } = PeerPath.None;
 
     /// <summary>Why nothing came, one line.</summary>
     public string? Reason { get; init; }
@@ -64,7 +64,7 @@ public sealed record ControlEvent
     public int SchemaVersion { get; init; } = ControlSchema.Version;
 
     /// <summary>What happened; at present always <c>status</c>. A reader skips kinds it does not know.</summary>
-    public string Kind { get; init; } = "status";
+    public string Kind { get; init => field = value ?? "status"; } = "status";
 
     /// <summary>The whole status after the event.</summary>
     public DaemonStatus? Status { get; init; }

@@ -28,7 +28,7 @@ public sealed record PeerStatus
     public bool Online { get; init; }
 
     /// <summary>The way packets take and why.</summary>
-    public PeerPath Path { get; init; } = new() { Kind = PathKind.None };
+    public PeerPath Path { get; init => field = value ?? PeerPath.None; } = PeerPath.None;
 
     /// <summary>Last completed WireGuard handshake, UTC; null if there was none.</summary>
     public DateTimeOffset? LastHandshake { get; init; }
@@ -46,6 +46,9 @@ public sealed record PeerStatus
 /// <summary>The way packets to a peer take.</summary>
 public sealed record PeerPath
 {
+    /// <summary>No way known.</summary>
+    public static PeerPath None { get; } = new() { Kind = PathKind.None };
+
     /// <summary>Kind of way.</summary>
     public required PathKind Kind { get; init; }
 

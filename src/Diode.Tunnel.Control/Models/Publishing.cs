@@ -12,7 +12,7 @@ public sealed record PublishRule
     public PublishProtocol Protocol { get; init; }
 
     /// <summary>Who may: <c>fleet</c>, <c>public</c>, a fleet's name, a device address or a name.</summary>
-    public IReadOnlyList<string> To { get; init; } = [];
+    public IReadOnlyList<string> To { get; init => field = value ?? []; } = [];
 }
 
 /// <summary>The rules in force: <c>GET /v1/publish</c> and the outcome of a change.</summary>
@@ -22,7 +22,7 @@ public sealed record PublishList
     public int SchemaVersion { get; init; } = ControlSchema.Version;
 
     /// <summary>The rules, in the order they were added.</summary>
-    public IReadOnlyList<PublishRule> Rules { get; init; } = [];
+    public IReadOnlyList<PublishRule> Rules { get; init => field = value ?? []; } = [];
 }
 
 /// <summary><c>POST /v1/publish/add</c>; a rule for the same port and protocol is replaced.</summary>

@@ -37,7 +37,7 @@ internal static class OptionText
         const int hexDigits = 40;
         bool good = text.StartsWith(scheme, StringComparison.Ordinal)
             && text.Length > scheme.Length + hexDigits + 1
-            && text.AsSpan(scheme.Length, hexDigits).IndexOfAnyExcept(s_hex) < 0
+            && text.AsSpan(scheme.Length, hexDigits).IndexOfAnyExcept(HexDigits) < 0
             && text[scheme.Length + hexDigits] == '@'
             && TrySplitHostPort(text[(scheme.Length + hexDigits + 1)..], out _, out _);
         return good ? text : throw new FormatException($"'{text}' is not of the form diode://0x<40 hex digits>@host:port.");
@@ -81,7 +81,7 @@ internal static class OptionText
         throw new FormatException($"'{text}' is neither a user id nor a local user.");
     }
 
-    private static readonly System.Buffers.SearchValues<char> s_hex =
+    private static readonly System.Buffers.SearchValues<char> HexDigits =
         System.Buffers.SearchValues.Create("0123456789abcdefABCDEF");
 
     private static bool TrySplitHostPort(string text, out string host, out int port)

@@ -19,7 +19,7 @@ internal static class RequestCheck
         OptionalText("fleet", request.Fleet);
         Text("device", request.Device);
         Text("label", request.Label);
-        foreach (string role in request.Roles ?? throw Bad("roles must not be null."))
+        foreach (string role in request.Roles)
         {
             Text("role", role);
         }

@@ -44,7 +44,7 @@ public sealed class ControlApiTests
     [InlineData("/v1/publish/add", "{\"port\":22,\"to\":[]}", "Nobody")]
     [InlineData("/v1/publish/add", "{\"port\":22,\"to\":null}", "Nobody")]
     [InlineData("/v1/publish/add", "{\"port\":22,\"to\":[null]}", "to must be")]
-    [InlineData("/v1/fleets/add", "{\"device\":\"0x1\",\"label\":\"a\",\"roles\":null}", "roles")]
+    [InlineData("/v1/fleets/add", "{\"device\":\"0x1\",\"label\":\"a\",\"roles\":[null]}", "role must be")]
     [InlineData("/v1/ping", "{\"target\":\"a\",\"count\":1001}", "1 to 1000")]
     public async Task Refuses_a_request_that_is_not_in_form(string path, string body, string message)
     {

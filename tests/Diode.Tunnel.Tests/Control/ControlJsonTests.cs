@@ -39,6 +39,22 @@ public sealed class ControlJsonTests
     }
 
     [Fact]
+    public void Fields_another_version_leaves_out_are_empty_not_null()
+    {
+        DaemonStatus status = JsonSerializer.Deserialize(
+            """{"version":"1","state":"up","device":"0x1","peers":[{"device":"0x2"}],"fleets":null}""",
+            ControlJson.Default.DaemonStatus)!;
+        Assert.Empty(status.Relays);
+        Assert.Empty(status.Fleets);
+        Assert.Empty(status.Counters);
+        Assert.Equal("off", status.Dns.Mode);
+        Assert.Equal(ExitState.Disconnected, status.Exit.State);
+        Assert.Equal(PathKind.None, status.Peers[0].Path.Kind);
+        Assert.Empty(JsonSerializer.Deserialize("""{"device":"0x1","label":"a"}""", ControlJson.Default.AddMemberRequest)!.Roles);
+        Assert.Equal("status", JsonSerializer.Deserialize("{}", ControlJson.Default.ControlEvent)!.Kind);
+    }
+
+    [Fact]
     public void Missing_required_fields_are_refused() =>
         Assert.Throws<JsonException>(() => JsonSerializer.Deserialize("{}", ControlJson.Default.PingRequest));
 
