@@ -7,7 +7,7 @@ namespace Diode.Tunnel.Engine.Addressing;
 /// Checks that a packet carries exactly the two devices' addresses and translates IPv4 1:1 between what this machine uses (local)
 /// and what packets between devices carry (own). Checksums are corrected incrementally, those inside quoted packets of ICMP errors too.
 /// </summary>
-/// <remarks>Only for packets between two devices; what goes to or through an exit does not come here. Thread-safe, zero allocation.</remarks>
+/// <remarks>Packets that go through an exit carry one device's address and one of the internet. Thread-safe, zero allocation.</remarks>
 public static class AliasTranslator
 {
     /// <summary>This machine → peer: source and destination become own addresses.</summary>
@@ -34,6 +34,38 @@ public static class AliasTranslator
         return packet.IsIpv4
             ? Translate(buffer, ref packet, new Pair(peer.OwnIpv4, peer.LocalIpv4), new Pair(self.OwnIpv4, self.LocalIpv4))
             : Check(packet, peer.Ipv6, self.Ipv6);
+    }
+
+    /// <summary>This machine → internet by an exit: the source becomes this device's own address.</summary>
+    public static TranslationResult OutboundToExit(Span<byte> buffer, ref IpPacket packet, AddressBookEntry self)
+    {
+        return packet.IsIpv4
+            ? Translate(buffer, ref packet, new Pair(self.LocalIpv4, self.OwnIpv4), Pair.Unchanged(packet.Destination))
+            : Check(packet, self.Ipv6, packet.Destination);
+    }
+
+    /// <summary>Internet → this machine by an exit: the destination becomes this device's local address.</summary>
+    public static TranslationResult InboundFromExit(Span<byte> buffer, ref IpPacket packet, AddressBookEntry self)
+    {
+        return packet.IsIpv4
+            ? Translate(buffer, ref packet, Pair.Unchanged(packet.Source), new Pair(self.OwnIpv4, self.LocalIpv4))
+            : Check(packet, packet.Source, self.Ipv6);
+    }
+
+    /// <summary>Client → internet at the exit: the source becomes the client's local address. This is the check of the sender.</summary>
+    public static TranslationResult InboundTransit(Span<byte> buffer, ref IpPacket packet, AddressBookEntry client)
+    {
+        return packet.IsIpv4
+            ? Translate(buffer, ref packet, new Pair(client.OwnIpv4, client.LocalIpv4), Pair.Unchanged(packet.Destination))
+            : Check(packet, client.Ipv6, packet.Destination);
+    }
+
+    /// <summary>Internet → client at the exit: the destination becomes the client's own address.</summary>
+    public static TranslationResult OutboundTransit(Span<byte> buffer, ref IpPacket packet, AddressBookEntry client)
+    {
+        return packet.IsIpv4
+            ? Translate(buffer, ref packet, Pair.Unchanged(packet.Source), new Pair(client.LocalIpv4, client.OwnIpv4))
+            : Check(packet, packet.Source, client.Ipv6);
     }
 
     private static TranslationResult Check(in IpPacket packet, PacketAddress source, PacketAddress destination)
@@ -135,5 +167,10 @@ public static class AliasTranslator
     private readonly record struct Pair(PacketAddress From, PacketAddress To)
     {
         public bool Changes => From != To;
+
+        public static Pair Unchanged(PacketAddress address)
+        {
+            return new Pair(address, address);
+        }
     }
 }

@@ -1,0 +1,204 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Text.Json;
+using Diode.Tunnel.Edge.Identity;
+using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Platform.Tls;
+
+namespace Diode.Tunnel.Engine.ControlChannel;
+
+/// <summary>What a control link tells its owner, on the engine loop.</summary>
+internal interface IControlLinkEvents
+{
+    /// <summary>Both ends have proven their keys.</summary>
+    void OnLinkOpen(ControlLink link);
+
+    /// <summary>A message of a known form has arrived.</summary>
+    void OnLinkMessage(ControlLink link, ControlMessage message);
+
+    /// <summary>The link is over; called once. The owner closes the port.</summary>
+    void OnLinkClosed(ControlLink link, string reason);
+}
+
+/// <summary>
+/// The control channel of one peer: E2E TLS with both device certificates (diode-protocol §1.7) inside one relay port, messages on top.
+/// The peer's certificate must carry exactly the expected device's key; a relay's word does not count. Lives on the engine loop.
+/// </summary>
+internal sealed class ControlLink : IDisposable
+{
+    private const int ReadBytes = 16 * 1024;
+
+    private readonly TlsEngine _tls;
+    private readonly IControlLinkEvents _events;
+    private readonly ArrayBufferWriter<byte> _received = new();
+    private readonly byte[] _cipher = new byte[ReadBytes];
+    private int _consumed;
+    private bool _closed;
+
+    /// <summary>Begins the handshake: the opener of the port is the TLS client.</summary>
+    public ControlLink(RelayPort port, TlsIdentity identity, IControlLinkEvents events)
+    {
+        Port = port;
+        Peer = port.Device;
+        _events = events;
+        Address expected = port.Device;
+        _tls = TlsEngineFactory.Create(
+            port.Opener ? TlsRole.Client : TlsRole.Server,
+            identity,
+            der => DeviceCertificate.TryParse(der, out PublicKey? key) && key.Address == expected);
+    }
+
+    /// <summary>The port that carries the link.</summary>
+    public RelayPort Port { get; }
+
+    /// <summary>The device at the far end; proven once <see cref="IsOpen"/>.</summary>
+    public Address Peer { get; }
+
+    /// <summary>Both ends have proven their keys and the link still lives.</summary>
+    public bool IsOpen { get; private set; }
+
+    /// <summary>When the last message arrived, as a timestamp of the owner's clock.</summary>
+    public long LastHeard { get; set; }
+
+    /// <summary>Sends the first handshake flight.</summary>
+    public void Start()
+    {
+        Flush();
+    }
+
+    /// <summary>Takes bytes of the port.</summary>
+    public void Receive(byte[] data)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        TlsResult result = _tls.Receive(data, _received);
+        Flush();
+        if (result == TlsResult.Failed)
+        {
+            Close(IsOpen ? $"TLS failed: {_tls.Error}" : $"the peer did not prove to be {Peer}: {_tls.Error}");
+            return;
+        }
+
+        if (!IsOpen && _tls.IsHandshakeComplete)
+        {
+            IsOpen = true;
+            _events.OnLinkOpen(this);
+        }
+
+        ReadMessages();
+        if (result == TlsResult.Closed)
+        {
+            Close("the peer closed the channel");
+        }
+    }
+
+    /// <summary>Sends a message; ignored unless <see cref="IsOpen"/>.</summary>
+    public void Send(ControlMessage message)
+    {
+        if (!IsOpen || _closed)
+        {
+            return;
+        }
+
+        byte[] body = JsonSerializer.SerializeToUtf8Bytes(message, ControlMessageContext.Default.ControlMessage);
+        byte[] frame = new byte[sizeof(uint) + body.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(frame, (uint)body.Length);
+        body.CopyTo(frame.AsSpan(sizeof(uint)));
+        _tls.Send(frame);
+        Flush();
+    }
+
+    /// <summary>Ends the link; the first reason wins.</summary>
+    public void Close(string reason)
+    {
+        if (_closed)
+        {
+            return;
+        }
+
+        _closed = true;
+        IsOpen = false;
+        _events.OnLinkClosed(this, reason);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _closed = true;
+        IsOpen = false;
+        _tls.Dispose();
+    }
+
+    private void Flush()
+    {
+        int length;
+        while ((length = _tls.ReadOutput(_cipher)) > 0)
+        {
+            Port.Relay.SendReliable(Port.Reference, _cipher.AsSpan(0, length));
+        }
+    }
+
+    private void ReadMessages()
+    {
+        while (!_closed)
+        {
+            ReadOnlySpan<byte> rest = _received.WrittenSpan[_consumed..];
+            if (rest.Length < sizeof(uint))
+            {
+                break;
+            }
+
+            uint length = BinaryPrimitives.ReadUInt32BigEndian(rest);
+            if (length > ControlMessage.MaxLength)
+            {
+                Close($"the peer sent a message of {length} bytes; the limit is {ControlMessage.MaxLength}");
+                return;
+            }
+
+            if (rest.Length - sizeof(uint) < length)
+            {
+                break;
+            }
+
+            ControlMessage? message = Parse(rest.Slice(sizeof(uint), (int)length));
+            _consumed += sizeof(uint) + (int)length;
+            if (message is not null)
+            {
+                _events.OnLinkMessage(this, message);
+            }
+        }
+
+        Compact();
+    }
+
+    private void Compact()
+    {
+        if (_consumed == 0)
+        {
+            return;
+        }
+
+        byte[] rest = _received.WrittenSpan[_consumed..].ToArray();
+        _received.ResetWrittenCount();
+        _received.Write(rest);
+        _consumed = 0;
+    }
+
+    private static ControlMessage? Parse(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, ControlMessageContext.Default.ControlMessage);
+        }
+        catch (JsonException)
+        {
+            // Not ours to understand: skipped, as every unknown message is.
+            return null;
+        }
+    }
+}

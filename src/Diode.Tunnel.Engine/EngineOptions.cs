@@ -1,0 +1,29 @@
+namespace Diode.Tunnel.Engine;
+
+/// <summary>Configuration of a device.</summary>
+public sealed record EngineOptions
+{
+    /// <summary>Folder of keys, manifests, state and journal; 0700. Default <c>/var/lib/diode-tunnel</c>.</summary>
+    public string StateDirectory { get; init; } = "/var/lib/diode-tunnel";
+
+    /// <summary>Name of the adapter. Default <c>diode0</c>.</summary>
+    public string InterfaceName { get; init; } = "diode0";
+
+    /// <summary>Longest packet inside the tunnel in bytes, 1280 to 1420. Default 1420; relay streams carry any size.</summary>
+    public int Mtu { get; init; } = 1420;
+
+    /// <summary>Relays as <c>diode://0x…@host:port</c>.</summary>
+    public IReadOnlyList<string> Relays { get; init; } = [];
+
+    /// <summary>Pool of IPv4 addresses used on this machine. Default <c>100.64.0.0/10</c>.</summary>
+    public string Ipv4Pool { get; init; } = "100.64.0.0/10";
+
+    /// <summary>Manifest files to watch: a change in them takes effect within two seconds.</summary>
+    public IReadOnlyList<string> ManifestFiles { get; init; } = [];
+
+    /// <summary>Whether the machine's resolver is pointed at ours. Default true.</summary>
+    public bool ConfigureDns { get; init; } = true;
+
+    /// <summary>Version of the program, told to peers.</summary>
+    public string Version { get; init; } = "0.1.0";
+}

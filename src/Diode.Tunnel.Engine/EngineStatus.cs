@@ -1,0 +1,192 @@
+using Diode.Tunnel.Engine.Exits;
+using Diode.Tunnel.Engine.Paths;
+
+namespace Diode.Tunnel.Engine;
+
+/// <summary>What the device is doing as a whole.</summary>
+public enum EngineRunState
+{
+    /// <summary>Nothing of the tunnel is in the system.</summary>
+    Down,
+
+    /// <summary>The adapter is there; no relay is connected yet.</summary>
+    Connecting,
+
+    /// <summary>At least one relay is connected.</summary>
+    Up,
+
+    /// <summary>An exit is wanted and none answers: traffic is refused.</summary>
+    Blocked,
+
+    /// <summary>The tunnel could not be brought up.</summary>
+    Error,
+}
+
+/// <summary>Everything about the device at one moment. Immutable.</summary>
+public sealed record EngineStatus
+{
+    /// <summary>State as a whole.</summary>
+    public required EngineRunState State { get; init; }
+
+    /// <summary>Why, for people; empty if there is nothing to say.</summary>
+    public string Reason { get; init; } = "";
+
+    /// <summary>This device.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>X25519 public key of the data plane, base64.</summary>
+    public required string TunnelKey { get; init; }
+
+    /// <summary>Adapter, null while down.</summary>
+    public string? Interface { get; init; }
+
+    /// <summary>Longest packet in bytes.</summary>
+    public int Mtu { get; init; }
+
+    /// <summary>This device's virtual IPv4 address on this machine.</summary>
+    public string Ipv4 { get; init; } = "";
+
+    /// <summary>This device's virtual IPv6 address.</summary>
+    public string Ipv6 { get; init; } = "";
+
+    /// <summary>When the tunnel came up; null while down.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>Configured relays.</summary>
+    public IReadOnlyList<RelayView> Relays { get; init; } = [];
+
+    /// <summary>Fleets held.</summary>
+    public IReadOnlyList<FleetView> Fleets { get; init; } = [];
+
+    /// <summary>Devices of the fleets.</summary>
+    public IReadOnlyList<PeerView> Peers { get; init; } = [];
+
+    /// <summary>The regional tunnel.</summary>
+    public required ExitView Exit { get; init; }
+
+    /// <summary>Published ports.</summary>
+    public IReadOnlyList<PublishView> Published { get; init; } = [];
+
+    /// <summary>How names are resolved.</summary>
+    public required NamesView Names { get; init; }
+
+    /// <summary>What needs attention.</summary>
+    public IReadOnlyList<HealthView> Health { get; init; } = [];
+
+    /// <summary>Counters by name.</summary>
+    public IReadOnlyDictionary<string, long> Counters { get; init; } = new Dictionary<string, long>();
+}
+
+/// <summary>A configured relay.</summary>
+public sealed record RelayView(string Uri, string State, double? RoundTripMs, string? Error, long DroppedSends);
+
+/// <summary>A fleet held by this device.</summary>
+public sealed record FleetView(
+    string Name,
+    string Operator,
+    long Version,
+    DateTimeOffset Issued,
+    DateTimeOffset Expires,
+    string Assurance,
+    bool IsMember,
+    bool IsOperated,
+    IReadOnlyList<MemberView> Members);
+
+/// <summary>A member of a fleet.</summary>
+public sealed record MemberView(string Device, string Label, IReadOnlyList<string> Roles, string? Ipv4, string? Ipv6);
+
+/// <summary>A device that this one can reach.</summary>
+public sealed record PeerView
+{
+    /// <summary>The device.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Label in its fleet.</summary>
+    public string Label { get; init; } = "";
+
+    /// <summary>Name of the fleet.</summary>
+    public string Fleet { get; init; } = "";
+
+    /// <summary>IPv4 address on this machine.</summary>
+    public string Ipv4 { get; init; } = "";
+
+    /// <summary>IPv6 address.</summary>
+    public string Ipv6 { get; init; } = "";
+
+    /// <summary>Why the IPv4 address is an alias; null if it is the device's own.</summary>
+    public string? Alias { get; init; }
+
+    /// <summary>It answers now.</summary>
+    public bool Online { get; init; }
+
+    /// <summary>The way in use.</summary>
+    public PathKind Path { get; init; }
+
+    /// <summary>Who carries it.</summary>
+    public string Via { get; init; } = "";
+
+    /// <summary>Why this path.</summary>
+    public string PathReason { get; init; } = "";
+
+    /// <summary>Last completed WireGuard handshake.</summary>
+    public DateTimeOffset? LastHandshake { get; init; }
+
+    /// <summary>Bytes received from the peer inside the tunnel.</summary>
+    public long RxBytes { get; init; }
+
+    /// <summary>Bytes sent to the peer inside the tunnel.</summary>
+    public long TxBytes { get; init; }
+
+    /// <summary>Round trip in milliseconds over the control channel.</summary>
+    public double? RoundTripMs { get; init; }
+}
+
+/// <summary>The regional tunnel.</summary>
+public sealed record ExitView
+{
+    /// <summary>State as a client.</summary>
+    public required ExitClientState State { get; init; }
+
+    /// <summary>What the user wants.</summary>
+    public string? Wanted { get; init; }
+
+    /// <summary>The device in use.</summary>
+    public string? InUse { get; init; }
+
+    /// <summary>Region of the exit in use.</summary>
+    public string? Region { get; init; }
+
+    /// <summary>Why.</summary>
+    public string Reason { get; init; } = "";
+
+    /// <summary>The local network stays reachable.</summary>
+    public bool AllowLan { get; init; }
+
+    /// <summary>Offers of fleet members.</summary>
+    public IReadOnlyList<ExitOfferView> Offers { get; init; } = [];
+
+    /// <summary>Region this device offers; null if none.</summary>
+    public string? OfferedRegion { get; init; }
+
+    /// <summary>The own offer carries IPv4.</summary>
+    public bool OffersIpv4 { get; init; }
+
+    /// <summary>The own offer carries IPv6.</summary>
+    public bool OffersIpv6 { get; init; }
+
+    /// <summary>Devices using this device's exit.</summary>
+    public int Clients { get; init; }
+}
+
+/// <summary>An exit offered by a fleet member.</summary>
+public sealed record ExitOfferView(
+    string Device, string Label, string Region, bool Ipv4, bool Ipv6, double? RoundTripMs, bool Online, bool InUse);
+
+/// <summary>A published port.</summary>
+public sealed record PublishView(string Port, IReadOnlyList<string> To);
+
+/// <summary>How names are resolved.</summary>
+public sealed record NamesView(string Mode, string? Through, IReadOnlyList<string> Upstreams);
+
+/// <summary>Something that needs attention.</summary>
+public sealed record HealthView(string Code, bool IsError, string Text, string? Fix);

@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Engine;
+
+/// <summary>Everything the device role logs. Ids 1000–1999. Nothing per packet; names and addresses of peers at Debug.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(1000, LogLevel.Error, "A piece of work of the engine failed")]
+    public static partial void LoopFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(1001, LogLevel.Error, "The tunnel could not be brought up: {Reason}")]
+    public static partial void UpFailed(ILogger logger, string reason);
+
+    [LoggerMessage(1002, LogLevel.Warning, "A system change could not be undone and stays in the journal: {Reason}")]
+    public static partial void UndoFailed(ILogger logger, string reason);
+
+    [LoggerMessage(1003, LogLevel.Information, "Left by an earlier process: {Kind} of {Scope}: {Outcome}")]
+    public static partial void ChangeRecovered(ILogger logger, string scope, string kind, string outcome);
+
+    [LoggerMessage(1004, LogLevel.Information, "IPv4 addresses of peers come from {Pool} on this machine")]
+    public static partial void OtherPool(ILogger logger, string pool);
+
+    [LoggerMessage(1010, LogLevel.Information, "Connected to {Relay}")]
+    public static partial void RelayReady(ILogger logger, string relay);
+
+    [LoggerMessage(1011, LogLevel.Warning, "No session with {Relay}: {Reason}")]
+    public static partial void RelayLost(ILogger logger, string relay, string reason);
+
+    [LoggerMessage(1012, LogLevel.Warning, "{Relay} did not take the ticket: {Reason}")]
+    public static partial void TicketRejected(ILogger logger, string relay, string reason);
+
+    [LoggerMessage(1020, LogLevel.Debug, "Refused port {Port} to {Device}: not a fleet device")]
+    public static partial void PortRefused(ILogger logger, string device, string port);
+
+    [LoggerMessage(1021, LogLevel.Debug, "Control channel with {Device} closed: {Reason}")]
+    public static partial void LinkClosed(ILogger logger, string device, string reason);
+
+    [LoggerMessage(1022, LogLevel.Information, "{Device} is no longer a member: its sessions were cut")]
+    public static partial void PeerExpelled(ILogger logger, string device);
+
+    [LoggerMessage(1030, LogLevel.Warning, "Fleet manifests: {Reason}")]
+    public static partial void ManifestProblem(ILogger logger, string reason);
+
+    [LoggerMessage(1031, LogLevel.Warning, "Refused a manifest from {Device}: {Reason}")]
+    public static partial void ManifestRefused(ILogger logger, string device, string reason);
+
+    [LoggerMessage(1040, LogLevel.Information, "Exit open: region {Region}, IPv4 by {Egress4}, IPv6 by {Egress6}")]
+    public static partial void ExitOpened(ILogger logger, string region, string egress4, string egress6);
+
+    [LoggerMessage(1041, LogLevel.Information, "Traffic leaves at {Device}, region {Region}")]
+    public static partial void ExitConnected(ILogger logger, string device, string region);
+
+    [LoggerMessage(1050, LogLevel.Warning, "Names: {Reason}")]
+    public static partial void NamesProblem(ILogger logger, string reason);
+}

@@ -1,0 +1,84 @@
+using System.Buffers.Binary;
+using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
+
+namespace Diode.Tunnel.Engine.Paths;
+
+/// <summary>
+/// Datagrams inside <c>portsend</c> of one relay port (diode-edge §3.8: <c>u32le length | bytes</c>). The datagrams of one batch share a
+/// <c>portsend</c>, which is what relays carry cheapest. A queue on TCP: <see cref="RelayConnection.TrySendData"/> bounds it in time.
+/// </summary>
+internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Address device) : IPath
+{
+    /// <summary>Bytes gathered before a <c>portsend</c> goes out on its own; well under the 65,000 that a relay forwards.</summary>
+    private const int FlushBytes = 16_000;
+
+    private readonly Lock _gate = new();
+    private readonly byte[] _gathered = new byte[FlushBytes + ushort.MaxValue + sizeof(uint)];
+    private readonly byte[] _sourceId = device.ToArray();
+    private int _length;
+    private bool _closed;
+
+    /// <inheritdoc/>
+    public PathKind Kind => PathKind.RelayStream;
+
+    /// <inheritdoc/>
+    public string Via => relay.Uri.ToString();
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<byte> SourceId => _sourceId;
+
+    /// <inheritdoc/>
+    public bool IsOpen => !Volatile.Read(ref _closed) && relay.IsReady;
+
+    /// <summary>The relay port that carries this path.</summary>
+    public PortRef Port => port;
+
+    /// <summary>The relay session that carries this path.</summary>
+    public RelayConnection Relay => relay;
+
+    /// <inheritdoc/>
+    public bool Send(ReadOnlySpan<byte> datagram)
+    {
+        if (!IsOpen || datagram.Length > ushort.MaxValue)
+        {
+            return false;
+        }
+
+        lock (_gate)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(_gathered.AsSpan(_length), (uint)datagram.Length);
+            datagram.CopyTo(_gathered.AsSpan(_length + sizeof(uint)));
+            _length += sizeof(uint) + datagram.Length;
+            return _length < FlushBytes || FlushLocked();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Flush()
+    {
+        lock (_gate)
+        {
+            FlushLocked();
+        }
+    }
+
+    /// <summary>Marks the path as gone; the port is closed by its owner.</summary>
+    public void Close()
+    {
+        Volatile.Write(ref _closed, true);
+    }
+
+    private bool FlushLocked()
+    {
+        if (_length == 0)
+        {
+            return true;
+        }
+
+        bool sent = relay.TrySendData(port, _gathered.AsSpan(0, _length));
+        _length = 0;
+        return sent;
+    }
+}

@@ -1,0 +1,276 @@
+using Diode.Tunnel.Engine.ControlChannel;
+using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Platform.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Engine.Peers;
+
+/// <summary>
+/// Finds, connects and watches the devices of the fleets: looks up their tickets at the relays, opens the tunnel port and the control
+/// channel, notices when they go. Knows nothing of packets, exits and manifests. Engine loop only.
+/// </summary>
+internal sealed partial class PeerMesh(
+    Address self,
+    TlsIdentity identity,
+    RelayPool relays,
+    EngineLoop loop,
+    IPeerMeshEvents events,
+    ILogger logger,
+    TimeProvider time) : IControlLinkEvents
+{
+    private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LinkTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OpenRetry = TimeSpan.FromSeconds(1);
+
+    /// <summary>The device with the higher address leaves the opening to the other for this long, so that ports are not opened twice.</summary>
+    private static readonly TimeSpan HigherWaits = TimeSpan.FromSeconds(4);
+
+    /// <summary>Two opens within this time are taken as simultaneous.</summary>
+    private static readonly TimeSpan Simultaneous = TimeSpan.FromSeconds(3);
+
+    private readonly Dictionary<Address, TunnelPeer> _peers = [];
+    private int _lastId;
+
+    /// <summary>All devices of the fleets but this one.</summary>
+    public IReadOnlyDictionary<Address, TunnelPeer> Peers => _peers;
+
+    /// <summary>Adds a device; the existing one is returned if it is there.</summary>
+    public TunnelPeer Add(Address device)
+    {
+        if (!_peers.TryGetValue(device, out TunnelPeer? peer))
+        {
+            peer = new TunnelPeer(device, ++_lastId);
+            _peers.Add(device, peer);
+        }
+
+        return peer;
+    }
+
+    /// <summary>Removes a device: its ports and its control channel are closed at once.</summary>
+    public void Remove(TunnelPeer peer, string reason)
+    {
+        if (_peers.Remove(peer.Device))
+        {
+            Disconnect(peer, reason);
+        }
+    }
+
+    /// <summary>Closes everything with every peer.</summary>
+    public void Stop(string reason)
+    {
+        foreach (TunnelPeer peer in _peers.Values)
+        {
+            Disconnect(peer, reason);
+        }
+    }
+
+    /// <summary>Sends a message to a peer whose channel is open. False: it is not.</summary>
+    public static bool Send(TunnelPeer peer, ControlMessage message)
+    {
+        if (peer.Link is not { IsOpen: true } link)
+        {
+            return false;
+        }
+
+        link.Send(message);
+        return true;
+    }
+
+    /// <summary>Sends a message to every open channel.</summary>
+    public void SendAll(ControlMessage message)
+    {
+        foreach (TunnelPeer peer in _peers.Values)
+        {
+            Send(peer, message);
+        }
+    }
+
+    /// <summary>A relay has become usable: who was waited for is tried at once.</summary>
+    public void RelayReady()
+    {
+        foreach (TunnelPeer peer in _peers.Values)
+        {
+            peer.NextLookup = 0;
+            peer.Backoff.Reset();
+        }
+
+        Tick();
+    }
+
+    /// <summary>Does what is due for every peer.</summary>
+    public void Tick()
+    {
+        long now = time.GetTimestamp();
+        foreach (TunnelPeer peer in _peers.Values)
+        {
+            Advance(peer, now);
+        }
+    }
+
+    /// <summary>Traffic waits for this peer.</summary>
+    public void Want(TunnelPeer peer)
+    {
+        if (_peers.ContainsKey(peer.Device))
+        {
+            long now = time.GetTimestamp();
+            peer.NextLookup = Math.Min(peer.NextLookup, now);
+            Advance(peer, now);
+        }
+    }
+
+    private void Advance(TunnelPeer peer, long now)
+    {
+        WatchLink(peer, now);
+        if (peer.Path is { IsOpen: false })
+        {
+            SetPath(peer, null, "the path closed");
+        }
+
+        if (peer.TunnelKey is null || (peer.Path is null && peer.Link is null))
+        {
+            Lookup(peer, now);
+        }
+
+        if (peer.TunnelKey is not null)
+        {
+            OpenIfDue(peer, peer.Tunnel, now);
+            OpenIfDue(peer, peer.Control, now);
+        }
+    }
+
+    private void WatchLink(TunnelPeer peer, long now)
+    {
+        if (peer.Link is not { } link)
+        {
+            return;
+        }
+
+        if (time.GetElapsedTime(link.LastHeard, now) > LinkTimeout)
+        {
+            link.Close($"nothing heard for {LinkTimeout.TotalSeconds:0} s");
+            CloseSlot(peer.Tunnel);
+            SetPath(peer, null, "the peer has stopped answering");
+        }
+        else if (link.IsOpen && now >= peer.NextPing)
+        {
+            peer.NextPing = now + Ticks(PingInterval);
+            link.Send(new ControlMessage { Type = ControlMessage.Ping, Number = now });
+        }
+    }
+
+    private void OpenIfDue(TunnelPeer peer, PortSlot slot, long now)
+    {
+        if (slot.Port is not null || slot.Opening || now < slot.NextAttempt)
+        {
+            return;
+        }
+
+        if (self > peer.Device && !peer.Wanted && slot.NextAttempt == 0)
+        {
+            slot.NextAttempt = now + Ticks(HigherWaits);
+            return;
+        }
+
+        Open(peer, slot, relays.Ready.GetEnumerator(), "");
+    }
+
+    /// <summary>Tries one relay after the other until one has the device.</summary>
+    private void Open(TunnelPeer peer, PortSlot slot, IEnumerator<RelayConnection> candidates, string lastReason)
+    {
+        slot.Opening = true;
+        bool asked = candidates.MoveNext() && candidates.Current.OpenPort(
+            peer.Device,
+            slot.Use,
+            (port, reason) => loop.TryPost(() => Opened(peer, slot, candidates, port, reason)));
+        if (!asked)
+        {
+            slot.Opening = false;
+            slot.NextAttempt = time.GetTimestamp() + Ticks(OpenRetry);
+            if (slot.Use == RelayPortUse.Tunnel && peer.Path is null)
+            {
+                peer.PathReason = lastReason.Length == 0 ? "no relay is connected" : $"offline: {lastReason}";
+            }
+        }
+    }
+
+    private void Opened(
+        TunnelPeer peer, PortSlot slot, IEnumerator<RelayConnection> candidates, RelayPort? port, string reason)
+    {
+        if (port is null)
+        {
+            Open(peer, slot, candidates, reason);
+            return;
+        }
+
+        slot.Opening = false;
+        bool otherWon = slot.Port is { Opener: false } && self > peer.Device && Age(slot) < Simultaneous;
+        if (otherWon || !_peers.ContainsKey(peer.Device))
+        {
+            port.Relay.ClosePort(port);
+            return;
+        }
+
+        Install(peer, slot, port);
+    }
+
+    private void Install(TunnelPeer peer, PortSlot slot, RelayPort port)
+    {
+        CloseSlot(slot);
+        slot.Port = port;
+        slot.Since = time.GetTimestamp();
+        slot.NextAttempt = 0;
+        port.Owner = peer;
+        if (slot.Use == RelayPortUse.Tunnel)
+        {
+            peer.Backoff.Reset();
+            SetPath(peer, port.Path, "through the relay: no direct path known");
+        }
+        else
+        {
+            peer.Link?.Close("replaced by a new channel");
+            ControlLink link = new(port, identity, this) { LastHeard = time.GetTimestamp() };
+            peer.Link = link;
+            link.Start();
+        }
+    }
+
+    private void SetPath(TunnelPeer peer, Paths.IPath? path, string reason)
+    {
+        peer.PathReason = reason;
+        if (!ReferenceEquals(peer.Path, path))
+        {
+            peer.Path = path;
+            events.OnPeerPath(peer);
+        }
+    }
+
+    private static void CloseSlot(PortSlot slot)
+    {
+        if (slot.Port is { } port)
+        {
+            slot.Port = null;
+            port.Relay.ClosePort(port);
+        }
+    }
+
+    private void Disconnect(TunnelPeer peer, string reason)
+    {
+        Send(peer, new ControlMessage { Type = ControlMessage.Goodbye, Reason = reason });
+        peer.Link?.Close(reason);
+        CloseSlot(peer.Tunnel);
+        CloseSlot(peer.Control);
+        SetPath(peer, null, reason);
+    }
+
+    private TimeSpan Age(PortSlot slot)
+    {
+        return time.GetElapsedTime(slot.Since);
+    }
+
+    private long Ticks(TimeSpan span)
+    {
+        return (long)(span.TotalSeconds * time.TimestampFrequency);
+    }
+
+}

@@ -1,0 +1,154 @@
+using Diode.Tunnel.Engine.ControlChannel;
+using Diode.Tunnel.Engine.Filtering;
+using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.WireGuard;
+
+namespace Diode.Tunnel.Engine.Peers;
+
+/// <summary>
+/// One fleet device as this one sees it. Fields for the packet path are single references or counters, published with
+/// <see cref="Volatile"/>; everything else belongs to the engine loop.
+/// </summary>
+internal sealed class TunnelPeer(Address device, int id)
+{
+    /// <summary>Packets kept while the peer's key is being looked up; older ones are dropped.</summary>
+    private const int MaxWaiting = 32;
+
+    private readonly Queue<PacketBuffer> _waiting = new();
+    private Peer? _session;
+    private IPath? _path;
+    private long _droppedPackets;
+
+    /// <summary>The device.</summary>
+    public Address Device { get; } = device;
+
+    /// <summary>The peer as the packet filter knows it; the number is never used again for another.</summary>
+    public FilterPeer Filter { get; } = new(id, device, IsFleetMember: true);
+
+    /// <summary>First label and fleet name, for people.</summary>
+    public string Label { get; set; } = "";
+
+    /// <summary>Name of the fleet that <see cref="Label"/> is from.</summary>
+    public string FleetName { get; set; } = "";
+
+    /// <summary>The WireGuard peer; null until the tunnel key is known.</summary>
+    public Peer? Session
+    {
+        get => Volatile.Read(ref _session);
+        set => Volatile.Write(ref _session, value);
+    }
+
+    /// <summary>The way in use; null if there is none.</summary>
+    public IPath? Path
+    {
+        get => Volatile.Read(ref _path);
+        set => Volatile.Write(ref _path, value);
+    }
+
+    /// <summary>Packets for this peer that could not be sent: no key, no path, or the path was full.</summary>
+    public long DroppedPackets => Volatile.Read(ref _droppedPackets);
+
+    /// <summary>This device lets the peer use it as an exit. Read by the packet path.</summary>
+    public volatile bool IsExitClient;
+
+    /// <summary>Traffic waits for this peer: it is looked up and connected without delay.</summary>
+    public volatile bool Wanted;
+
+    /// <summary>The peer's X25519 key, proven by its ticket signature; null until looked up.</summary>
+    public byte[]? TunnelKey { get; set; }
+
+    /// <summary>Creation time of the ticket the key is from, unix seconds: an older ticket never replaces a newer key.</summary>
+    public ulong TunnelKeyTime { get; set; }
+
+    /// <summary>Port for WireGuard datagrams.</summary>
+    public PortSlot Tunnel { get; } = new(RelayPortUse.Tunnel);
+
+    /// <summary>Port for the control channel.</summary>
+    public PortSlot Control { get; } = new(RelayPortUse.Control);
+
+    /// <summary>The open control channel, null if there is none.</summary>
+    public ControlLink? Link { get; set; }
+
+    /// <summary>The last hello of the peer; null before the first. Kept when the link goes.</summary>
+    public ControlMessage? Hello { get; set; }
+
+    /// <summary>Round trip over the control channel.</summary>
+    public TimeSpan? RoundTrip { get; set; }
+
+    /// <summary>Why the path is what it is, for people.</summary>
+    public string PathReason { get; set; } = "not looked up yet";
+
+    /// <summary>A look-up is under way.</summary>
+    public bool LookingUp { get; set; }
+
+    /// <summary>When to look up next, clock timestamp.</summary>
+    public long NextLookup { get; set; }
+
+    /// <summary>When to ping the link next, clock timestamp.</summary>
+    public long NextPing { get; set; }
+
+    /// <summary>Delays between look-ups that found nothing.</summary>
+    public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(8));
+
+    /// <summary>True if the peer answers now.</summary>
+    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true };
+
+    /// <summary>Counts a packet that could not be sent.</summary>
+    public void CountDrop()
+    {
+        Interlocked.Increment(ref _droppedPackets);
+    }
+
+    /// <summary>Keeps a copy of a packet until the key is known. The oldest gives way.</summary>
+    public void Wait(ReadOnlySpan<byte> packet, PacketPool pool)
+    {
+        PacketBuffer buffer = pool.Rent();
+        if (!buffer.TryAssign(packet))
+        {
+            pool.Return(buffer);
+            CountDrop();
+            return;
+        }
+
+        lock (_waiting)
+        {
+            _waiting.Enqueue(buffer);
+            if (_waiting.Count > MaxWaiting)
+            {
+                pool.Return(_waiting.Dequeue());
+                CountDrop();
+            }
+        }
+    }
+
+    /// <summary>Takes the next waiting packet; the caller owns it.</summary>
+    public bool TryTakeWaiting(out PacketBuffer? packet)
+    {
+        lock (_waiting)
+        {
+            return _waiting.TryDequeue(out packet);
+        }
+    }
+}
+
+/// <summary>The relay port of one use with one peer. Engine loop only.</summary>
+internal sealed class PortSlot(RelayPortUse use)
+{
+    /// <summary>What the port carries.</summary>
+    public RelayPortUse Use { get; } = use;
+
+    /// <summary>The open port, null if there is none.</summary>
+    public RelayPort? Port { get; set; }
+
+    /// <summary>An open is under way.</summary>
+    public bool Opening { get; set; }
+
+    /// <summary>When <see cref="Port"/> was set, clock timestamp.</summary>
+    public long Since { get; set; }
+
+    /// <summary>When to try again, clock timestamp.</summary>
+    public long NextAttempt { get; set; }
+}

@@ -1,0 +1,31 @@
+using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Edge.Objects;
+using Diode.Tunnel.Edge.Tickets;
+
+namespace Diode.Tunnel.Engine.Relays;
+
+/// <summary>An answer of a relay, copied out of the receive buffer.</summary>
+/// <param name="Error">The relay's error text; null if it answered.</param>
+/// <param name="Ticket">The ticket asked for; null if there is none or it is damaged. Not verified.</param>
+internal sealed record RelayReply(string? Error, Ticket? Ticket)
+{
+    /// <summary>Copies what is needed of a reply.</summary>
+    public static RelayReply From(in EdgeReply reply)
+    {
+        if (reply.IsError)
+        {
+            return Failed(reply.GetErrorMessage());
+        }
+
+        Ethereum.Rlp.RlpReader values = reply.Values;
+        return values.TryReadRaw(out ReadOnlySpan<byte> encoded) && DiodeObject.TryRead(encoded, out DiodeObject? value)
+            ? new RelayReply(null, value.Ticket)
+            : new RelayReply(null, null);
+    }
+
+    /// <summary>A request that got no answer.</summary>
+    public static RelayReply Failed(string reason)
+    {
+        return new RelayReply(reason, null);
+    }
+}

@@ -1,0 +1,197 @@
+using Diode.Tunnel.Engine.ControlChannel;
+using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.WireGuard;
+
+namespace Diode.Tunnel.Engine;
+
+/// <content>What relays, peers and the WireGuard core report.</content>
+public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireGuardOutput
+{
+    void IRelayEvents.OnReady(RelayConnection relay)
+    {
+        _loop.TryPost(() =>
+        {
+            _relays.MarkReady(relay);
+            _mesh.RelayReady();
+            NotifyChanged();
+        });
+    }
+
+    void IRelayEvents.OnClosed(RelayConnection relay, string reason)
+    {
+        _loop.TryPost(() =>
+        {
+            _relays.MarkClosed(relay, reason);
+            NotifyChanged();
+        });
+    }
+
+    void IRelayEvents.OnPortOpenRequested(RelayConnection relay, RelayPortRequest request)
+    {
+        if (!_loop.TryPost(() => _mesh.HandlePortRequest(relay, request)))
+        {
+            relay.Reject(request, "busy");
+        }
+    }
+
+    void IRelayEvents.OnControlData(RelayPort port, byte[] data)
+    {
+        if (!_loop.TryPost(() => PeerMesh.HandleControlData(port, data)))
+        {
+            // A gap in a TLS stream cannot be mended: the channel is opened anew.
+            port.Relay.ClosePort(port);
+        }
+    }
+
+    void IRelayEvents.OnPortClosed(RelayPort port)
+    {
+        _loop.TryPost(() => _mesh.HandlePortClosed(port));
+    }
+
+    void IRelayEvents.OnDatagram(RelayPort port, PacketBuffer datagram)
+    {
+        if (port.Path is { } path)
+        {
+            _up?.Pipeline.Receive(path, datagram);
+        }
+    }
+
+    void IRelayEvents.OnDatagramsEnd()
+    {
+        // The adapter takes packets one by one in this version; a batched write would go out here.
+    }
+
+    void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)
+    {
+        IPath? path = (peer?.Tag as TunnelPeer)?.Path ?? endpoint as IPath;
+        if (path is not null && path.Send(datagram))
+        {
+            path.Flush();
+        }
+    }
+
+    void IWireGuardOutput.OnSessionEstablished(Peer peer)
+    {
+        NotifyChanged();
+    }
+
+    void IWireGuardOutput.OnHandshakeFailed(Peer peer)
+    {
+        if (peer.Tag is TunnelPeer tunnelPeer)
+        {
+            WantPeer(tunnelPeer);
+        }
+    }
+
+    void IPeerMeshEvents.OnPeerHello(TunnelPeer peer, ControlMessage hello)
+    {
+        ExchangeManifests(peer, hello);
+        _exitClient.Tick();
+        NotifyChanged();
+    }
+
+    void IPeerMeshEvents.OnPeerLost(TunnelPeer peer, string reason)
+    {
+        _exitServer.Release(peer);
+        _exitClient.HandleLoss(peer, reason, refused: false);
+        NotifyChanged();
+    }
+
+    void IPeerMeshEvents.OnPeerMessage(TunnelPeer peer, ControlMessage message)
+    {
+        switch (message.Type)
+        {
+            case ControlMessage.Manifest:
+                TakeManifest(peer, message);
+                break;
+            case ControlMessage.ManifestRequest:
+                SendManifest(peer, message);
+                break;
+            case ControlMessage.ExitRequest:
+                _exitServer.HandleRequest(peer, ExitResolvers());
+                NotifyChanged();
+                break;
+            case ControlMessage.ExitRelease:
+                _exitServer.Release(peer);
+                break;
+            case ControlMessage.ExitGrant:
+                _exitClient.HandleGrant(peer, message);
+                break;
+            case ControlMessage.ExitRefuse:
+            case ControlMessage.ExitRevoke:
+                _exitClient.HandleLoss(peer, message.Reason ?? "refused", refused: true);
+                break;
+            default:
+                break;
+        }
+    }
+
+    void IPeerMeshEvents.OnPeerKey(TunnelPeer peer)
+    {
+        if (_up is not { } up || peer.TunnelKey is not { } key)
+        {
+            return;
+        }
+
+        if (peer.Session is { } old)
+        {
+            peer.Session = null;
+            up.WireGuard.RemovePeer(old);
+        }
+
+        AddSession(up, peer, key);
+    }
+
+    void IPeerMeshEvents.OnPeerPath(TunnelPeer peer)
+    {
+        // A handshake that had no path would be repeated only after five seconds.
+        if (peer.Path is not null && peer.Session is { } session && !session.HasSession(_clock.Now))
+        {
+            session.InitiateHandshake(_clock.Now);
+        }
+
+        _up?.Pipeline.SendWaiting(peer);
+        peer.Wanted = peer.Path is null && peer.Wanted;
+        NotifyChanged();
+    }
+
+    ControlMessage IPeerMeshEvents.MakeHello()
+    {
+        return new ControlMessage
+        {
+            Type = ControlMessage.Hello,
+            Version = ControlMessage.ProtocolVersion,
+            HostName = Environment.MachineName,
+            TunnelKey = Convert.ToHexStringLower(_keys.TunnelPublicKey),
+            Exit = _exitServer.Offer,
+            Fleets = [.. _manifests.Fleets.Select(static m => new FleetPart(m.Operator.ToString(), (long)m.Version))],
+        };
+    }
+
+    private static void AddSession(UpState up, TunnelPeer peer, byte[] key)
+    {
+        if (!up.WireGuard.TryAddPeer(key, new PeerOptions { Tag = peer }, out Peer? session))
+        {
+            peer.PathReason = "the device announces a tunnel key that is unusable or belongs to another device";
+            return;
+        }
+
+        peer.Session = session;
+        if (peer.Path is not null)
+        {
+            up.Pipeline.SendWaiting(peer);
+        }
+    }
+
+    private void WantPeer(TunnelPeer peer)
+    {
+        _loop.TryPost(() =>
+        {
+            _mesh.Want(peer);
+            peer.Wanted = false;
+        });
+    }
+}
