@@ -93,6 +93,9 @@ public sealed class RelayNode : IAsyncDisposable
     /// <summary>Where devices reach the relay, and which key it must prove: <c>diode://0x…@host:port</c>.</summary>
     public RelayUri Uri { get; }
 
+    /// <summary><see cref="Uri"/> as text, for programs that only print it.</summary>
+    public string UriText => Uri.ToString();
+
     /// <summary>Address of the relay.</summary>
     public Address Address => _core.Address;
 

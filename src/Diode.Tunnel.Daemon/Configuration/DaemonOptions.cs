@@ -20,7 +20,7 @@ public sealed record DaemonOptions
     public string Interface { get; init; } = "diode0";
 
     /// <summary>Mtu of the adapter in bytes.</summary>
-    public int Mtu { get; init; } = 1280;
+    public int Mtu { get; init; } = 1420;
 
     /// <summary>The relays to keep sessions with, <c>diode://0x…@host:port</c>.</summary>
     public IReadOnlyList<string> Relays { get; init; } = [];
@@ -30,6 +30,12 @@ public sealed record DaemonOptions
 
     /// <summary>User id that may control the daemon besides root and the daemon's own; null = nobody.</summary>
     public uint? OperatorUid { get; init; }
+
+    /// <summary>Manifest files to watch; a change in one takes effect within two seconds.</summary>
+    public IReadOnlyList<string> Manifests { get; init; } = [];
+
+    /// <summary>Whether the machine's resolver is pointed at ours, so that names under .diode work everywhere.</summary>
+    public bool ConfigureDns { get; init; } = true;
 
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
@@ -47,12 +53,16 @@ public sealed record DaemonOptions
                 (o, v) => o with { Socket = OptionText.AbsolutePath(v[0]) }),
             new("interface", "NAME", "Name of the adapter, at most 15 characters (default diode0).", false,
                 (o, v) => o with { Interface = OptionText.InterfaceName(v[0]) }),
-            new("mtu", "BYTES", "Mtu of the adapter, 1280 to 9000 (default 1280).", false,
-                (o, v) => o with { Mtu = OptionText.Number(v[0], 1280, 9000) }),
+            new("mtu", "BYTES", "Mtu of the adapter, 1280 to 1420 (default 1420).", false,
+                (o, v) => o with { Mtu = OptionText.Number(v[0], 1280, 1420) }),
             new("relays", "URI", "Relay to use, diode://0x…@host:port; several with commas or repeated.", true,
                 (o, v) => o with { Relays = [.. v.Select(OptionText.RelayUri)] }),
             new("ipv4-pool", "NETWORK", "Network of the virtual IPv4 addresses (default 100.64.0.0/10).", false,
                 (o, v) => o with { Ipv4Pool = OptionText.Ipv4Network(v[0]) }),
+            new("manifests", "FILE", "Fleet manifest to watch; several with commas or repeated.", true,
+                (o, v) => o with { Manifests = [.. v.Select(OptionText.AbsolutePath)] }),
+            new("configure-dns", "YES|NO", "Point the machine's resolver at ours (default yes).", false,
+                (o, v) => o with { ConfigureDns = OptionText.Flag(v[0]) }),
             new("operator", "USER", "User (name or id) who may control the daemon besides root.", false,
                 (o, v) => o with { OperatorUid = OptionText.User(v[0]) }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,

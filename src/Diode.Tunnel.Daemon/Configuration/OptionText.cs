@@ -47,6 +47,14 @@ internal static class OptionText
         ? text
         : throw new FormatException($"'{text}' is not of the form host:port.");
 
+    /// <summary>A switch: yes or no.</summary>
+    internal static bool Flag(string text) => text.ToLowerInvariant() switch
+    {
+        "yes" or "true" or "on" => true,
+        "no" or "false" or "off" => false,
+        _ => throw new FormatException($"'{text}' is neither yes nor no"),
+    };
+
     internal static LogLevel Level(string text) => text.ToLowerInvariant() switch
     {
         "trace" => LogLevel.Trace,

@@ -17,6 +17,9 @@ public sealed record RelayRoleOptions
     /// <summary>Name or address others reach this relay by, for its <c>diode://</c> line; null = the listening address.</summary>
     public string? PublicHost { get; init; }
 
+    /// <summary>Name for people in the relay's object; null = the host name.</summary>
+    public string? Name { get; init; }
+
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
@@ -28,8 +31,10 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { StateDir = OptionText.AbsolutePath(v[0]) }),
             new("listen", "HOST:PORT", "Where devices connect; several with commas or repeated (default 0.0.0.0:41046).", true,
                 (o, v) => o with { Listen = [.. v.Select(OptionText.HostPort)] }),
-            new("public-host", "HOST", "Name or address others reach this relay by.", false,
+            new("host", "HOST", "Name or address others reach this relay by.", false,
                 (o, v) => o with { PublicHost = v[0] }),
+            new("name", "TEXT", "Name of this relay for people (default: the host name).", false,
+                (o, v) => o with { Name = v[0] }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
                 (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
         ]);

@@ -32,7 +32,7 @@ internal static class DeviceRole
             services.AddSingleton(options);
             services.AddSingleton<FatalStop>();
             services.AddHostedService(_ => new WatchdogService(systemd));
-            EngineRegistration.Add(services, options);
+            EngineRegistration.Add(services);
         });
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Daemon");
         Log.Starting(logger, ProgramVersion.Text, options.StateDir);

@@ -1,18 +1,18 @@
-using Diode.Tunnel.Daemon.Configuration;
+using Diode.Tunnel.Daemon.ControlApi;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 
 namespace Diode.Tunnel.Daemon.Hosting;
 
 /// <summary>Where the device role gets its engine and the backend of the control API.</summary>
 internal static class EngineRegistration
 {
-    /// <summary>Adds an <see cref="ControlApi.IControlBackend"/> and the hosted services behind it.</summary>
-    internal static void Add(IServiceCollection services, DaemonOptions options)
+    /// <summary>Adds an <see cref="IControlBackend"/> and the hosted services behind it.</summary>
+    internal static void Add(IServiceCollection services)
     {
-        ArgumentNullException.ThrowIfNull(services);
-        throw new StartupException(
-            DaemonExitCodes.Unavailable,
-            "The tunnel engine is not part of this build.",
-            $"Build a version with it; the configuration is in order (interface {options.Interface}).");
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<EngineHost>();
+        services.AddSingleton<IHostedService>(static provider => provider.GetRequiredService<EngineHost>());
+        services.AddSingleton<IControlBackend, EngineBackend>();
     }
 }

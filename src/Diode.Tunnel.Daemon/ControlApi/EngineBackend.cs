@@ -1,0 +1,271 @@
+using System.Net.NetworkInformation;
+using System.Runtime.CompilerServices;
+using Diode.Tunnel.Control;
+using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.Daemon.Hosting;
+using Diode.Tunnel.Engine;
+using Diode.Tunnel.Platform;
+
+namespace Diode.Tunnel.Daemon.ControlApi;
+
+/// <summary>The operations of the control API on the tunnel engine: translates models and failures, decides nothing.</summary>
+internal sealed class EngineBackend(EngineHost host) : IControlBackend
+{
+    private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WatchPace = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan WatchHeartbeat = TimeSpan.FromSeconds(2);
+
+    /// <inheritdoc/>
+    public async ValueTask<DaemonStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToStatus(await StatusAsync(cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<Identity> GetIdentityAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToIdentity(await StatusAsync(cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationResult> UpAsync(CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.UpAsync(cancellationToken));
+        EngineStatus status = await StatusAsync(cancellationToken);
+        return new OperationResult { Message = $"The tunnel is up: {status.Interface} {status.Ipv4} {status.Ipv6}" };
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationResult> DownAsync(CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.DownAsync(cancellationToken));
+        return new OperationResult { Message = "The tunnel is down; every change to the system is undone." };
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationResult> ResetAsync(CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.ResetAsync(cancellationToken));
+        return new OperationResult
+        {
+            Message = "The tunnel is down, the exit is released, and every change to the system is undone.",
+        };
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<PingResult> PingAsync(
+        PingRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Find(await StatusAsync(cancellationToken), request.Target);
+        using Ping ping = new();
+        for (int i = 1; i <= request.Count; i++)
+        {
+            if (i > 1)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+            }
+
+            PeerView peer = Find(await StatusAsync(cancellationToken), request.Target);
+            PingReply? reply = await SendAsync(ping, peer);
+            EngineStatus after = await StatusAsync(cancellationToken);
+            yield return EngineModels.ToPing(i, Find(after, request.Target), reply);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<FleetList> ListFleetsAsync(CancellationToken cancellationToken)
+    {
+        return new FleetList { Fleets = [.. (await StatusAsync(cancellationToken)).Fleets.Select(EngineModels.ToFleet)] };
+    }
+
+    /// <inheritdoc/>
+    public Task<FleetResult> CreateFleetAsync(CreateFleetRequest request, CancellationToken cancellationToken)
+    {
+        return FleetAsync(e => e.CreateFleetAsync(request.Name, request.Label, cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public Task<FleetResult> AddMemberAsync(AddMemberRequest request, CancellationToken cancellationToken)
+    {
+        return FleetAsync(e => e.AddMemberAsync(
+            request.Fleet, request.Device, request.Label, request.Roles, cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public Task<FleetResult> RemoveMemberAsync(RemoveMemberRequest request, CancellationToken cancellationToken)
+    {
+        return FleetAsync(e => e.RemoveMemberAsync(request.Fleet, request.Device, cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public Task<FleetResult> JoinFleetAsync(ManifestRequest request, CancellationToken cancellationToken)
+    {
+        return FleetAsync(e => e.JoinFleetAsync(request.Document, cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationResult> LeaveFleetAsync(LeaveFleetRequest request, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.LeaveFleetAsync(request.Fleet, cancellationToken));
+        return new OperationResult { Message = $"Left fleet {request.Fleet}." };
+    }
+
+    /// <inheritdoc/>
+    public async Task<ManifestDocument> ExportFleetAsync(string? fleet, CancellationToken cancellationToken)
+    {
+        (string name, string document) = await RunAsync(e => e.ExportFleetAsync(fleet, cancellationToken));
+        return new ManifestDocument { Fleet = name, Document = document };
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<FleetVerification> VerifyFleetAsync(ManifestRequest request, CancellationToken cancellationToken)
+    {
+        (bool valid, string reason, FleetView? fleet) =
+            await RunAsync(e => e.VerifyFleetAsync(request.Document, cancellationToken));
+        return new FleetVerification
+        {
+            Valid = valid,
+            Reason = valid ? null : reason,
+            Fleet = fleet is null ? null : EngineModels.ToFleet(fleet),
+        };
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<PublishList> ListPublishAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToPublishList(await StatusAsync(cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public async Task<PublishList> AddPublishAsync(AddPublishRequest request, CancellationToken cancellationToken)
+    {
+        string port = EngineModels.ToPortText(request.All ? null : request.Port, request.Protocol);
+        await RunAsync(e => e.PublishAsync(port, request.To, cancellationToken));
+        return await ListPublishAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<PublishList> RemovePublishAsync(RemovePublishRequest request, CancellationToken cancellationToken)
+    {
+        string port = EngineModels.ToPortText(request.All ? null : request.Port, request.Protocol);
+        await RunAsync(e => e.UnpublishAsync(port, cancellationToken));
+        return await ListPublishAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken)
+    {
+        return new ExitList { Exit = EngineModels.ToExit((await StatusAsync(cancellationToken)).Exit) };
+    }
+
+    /// <inheritdoc/>
+    public async Task<ExitList> UseExitAsync(UseExitRequest request, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.UseExitAsync(request.Target, request.AllowLan, cancellationToken));
+        return await ListExitsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ExitList> ExitOffAsync(CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.ExitOffAsync(cancellationToken));
+        return await ListExitsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ExitList> OfferExitAsync(OfferExitRequest request, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.OfferExitAsync(request.Region, request.Ipv4, request.Ipv6, cancellationToken));
+        return await ListExitsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ExitList> UnofferExitAsync(CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.UnofferExitAsync(cancellationToken));
+        return await ListExitsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async IAsyncEnumerable<ControlEvent> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            yield return new ControlEvent { Status = await GetStatusAsync(cancellationToken) };
+            await Task.Delay(WatchPace, cancellationToken);
+            await host.Engine.WaitForChangeAsync(WatchHeartbeat, cancellationToken);
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, long> GetCounters()
+    {
+        return host.Engine.GetCounters();
+    }
+
+    private static async Task<PingReply?> SendAsync(Ping ping, PeerView peer)
+    {
+        try
+        {
+            return await ping.SendPingAsync(peer.Ipv4, (int)PingTimeout.TotalMilliseconds);
+        }
+        catch (PingException)
+        {
+            // Unreachable for the kernel: a lost echo like any other; the path says why.
+            return null;
+        }
+    }
+
+    private static PeerView Find(EngineStatus status, string target)
+    {
+        return status.Peers.FirstOrDefault(p => EngineModels.IsNamed(p, target)) ?? throw new ControlException(
+            ControlErrorCodes.NotFound, $"No fleet device is called '{target}'.", "See: diode-tunnel status", 404);
+    }
+
+    private Task<EngineStatus> StatusAsync(CancellationToken cancellationToken)
+    {
+        return RunAsync(e => e.GetStatusAsync(cancellationToken));
+    }
+
+    private async Task<FleetResult> FleetAsync(Func<TunnelEngine, Task<FleetView>> operation)
+    {
+        return new FleetResult { Fleet = EngineModels.ToFleet(await RunAsync(operation)) };
+    }
+
+    private async Task<bool> RunAsync(Func<TunnelEngine, Task> operation)
+    {
+        return await RunAsync(async e =>
+        {
+            await operation(e);
+            return true;
+        });
+    }
+
+    private async Task<T> RunAsync<T>(Func<TunnelEngine, Task<T>> operation)
+    {
+        try
+        {
+            return await operation(host.Engine);
+        }
+        catch (TunnelException e)
+        {
+            throw new ControlException(e.Code, e.Message, e.Hint.Length > 0 ? e.Hint : null, StatusOf(e.Code), e);
+        }
+        catch (Exception e) when (e is PlatformException or IOException or UnauthorizedAccessException)
+        {
+            throw new ControlException(ControlErrorCodes.System, e.Message, null, 500, e);
+        }
+    }
+
+    private static int StatusOf(string code)
+    {
+        return code switch
+        {
+            ControlErrorCodes.NotFound => 404,
+            ControlErrorCodes.Conflict or ControlErrorCodes.TunnelDown => 409,
+            ControlErrorCodes.Unavailable => 503,
+            ControlErrorCodes.System => 500,
+            _ => 400,
+        };
+    }
+}

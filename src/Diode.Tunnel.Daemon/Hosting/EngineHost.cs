@@ -1,0 +1,53 @@
+using Diode.Tunnel.Daemon.Configuration;
+using Diode.Tunnel.Engine;
+using Diode.Tunnel.Platform;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace Diode.Tunnel.Daemon.Hosting;
+
+/// <summary>Keeps the engine for the life of the host: started before the API answers, stopped (and undone) after it.</summary>
+internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, TimeProvider time) : IHostedService
+{
+    private TunnelEngine? _engine;
+
+    /// <summary>The engine; only after <see cref="StartAsync"/>.</summary>
+    internal TunnelEngine Engine => _engine ?? throw new InvalidOperationException("The engine has not been started.");
+
+    /// <inheritdoc/>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        EngineOptions engineOptions = new()
+        {
+            StateDirectory = options.StateDir,
+            InterfaceName = options.Interface,
+            Mtu = options.Mtu,
+            Relays = options.Relays,
+            Ipv4Pool = options.Ipv4Pool.ToString(),
+            ManifestFiles = options.Manifests,
+            ConfigureDns = options.ConfigureDns,
+            Version = ProgramVersion.Text,
+        };
+        try
+        {
+            _engine = await TunnelEngine.StartAsync(engineOptions, loggers, time);
+        }
+        catch (TunnelException e)
+        {
+            throw new StartupException(DaemonExitCodes.Configuration, e.Message, e.Hint.Length > 0 ? e.Hint : null, e);
+        }
+        catch (Exception e) when (e is PlatformException or IOException or UnauthorizedAccessException)
+        {
+            throw new StartupException(DaemonExitCodes.System, e.Message, (e as PlatformException)?.Hint, e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_engine is not null)
+        {
+            await _engine.DisposeAsync();
+        }
+    }
+}
