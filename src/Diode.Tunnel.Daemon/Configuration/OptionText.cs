@@ -43,9 +43,18 @@ internal static class OptionText
         return good ? text : throw new FormatException($"'{text}' is not of the form diode://0x<40 hex digits>@host:port.");
     }
 
-    internal static string HostPort(string text) => TrySplitHostPort(text, out _, out _)
-        ? text
-        : throw new FormatException($"'{text}' is not of the form host:port.");
+    /// <summary>An address of this machine and a port; port 0 lets the system choose.</summary>
+    internal static string ListenEndpoint(string text) =>
+        IPEndPoint.TryParse(text, out _) && text.LastIndexOf(':') > text.LastIndexOf(']')
+            ? text
+            : throw new FormatException($"'{text}' is not of the form address:port, such as 0.0.0.0:41046 or [::]:41046.");
+
+    /// <summary>A host name or address without port, as it can stand in <c>diode://0x…@host:port</c>.</summary>
+    internal static string HostName(string text) =>
+        text.Length is > 0 and <= 253 && text.IndexOfAny([' ', '/', '@']) < 0
+        && (Uri.CheckHostName(text) != UriHostNameType.Unknown)
+            ? text
+            : throw new FormatException($"'{text}' is not a host name or address.");
 
     /// <summary>A switch: yes or no.</summary>
     internal static bool Flag(string text) => text.ToLowerInvariant() switch

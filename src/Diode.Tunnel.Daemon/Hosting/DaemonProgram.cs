@@ -85,7 +85,7 @@ internal static class DaemonProgram
             "run" => await DeviceRole.RunAsync(ReadDevice(arguments)),
             "reset" => ResetRole.Run(ReadDevice(arguments), output),
             "relay" => await RelayRole.RunAsync(RelayRoleOptions.Table.Read(
-                new RelayRoleOptions(), RelayRoleOptions.DefaultFile, ProcessEnvironment(), arguments)),
+                new RelayRoleOptions(), RelayRoleOptions.DefaultFile, ProcessEnvironment(), arguments), output),
             _ => throw new StartupException(
                 DaemonExitCodes.Usage, $"Unknown verb '{verb}'.", "run, relay or reset; see --help."),
         };

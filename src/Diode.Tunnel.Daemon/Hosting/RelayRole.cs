@@ -11,33 +11,47 @@ namespace Diode.Tunnel.Daemon.Hosting;
 /// <summary>The relay role: <c>diode-tunneld relay</c>, or the program called by the name <c>diode-relay</c>.</summary>
 internal static class RelayRole
 {
-    /// <summary>Runs until SIGTERM or SIGINT; the first line on standard output is the relay's <c>diode://</c> URI.</summary>
+    /// <summary>Runs until SIGTERM or SIGINT; returns the exit code. The first line on <paramref name="output"/> is
+    /// the <c>diode://</c> name of the relay, printed when it accepts devices.</summary>
     /// <exception cref="StartupException">The relay cannot run.</exception>
-    internal static async Task<int> RunAsync(RelayRoleOptions options)
+    internal static async Task<int> RunAsync(RelayRoleOptions options, TextWriter output)
     {
-        ServiceCollection services = new();
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new StartupException(DaemonExitCodes.Unavailable, "The relay role runs on Linux only in this version.");
+        }
+
+        StateFolder.Prepare(options.StateDir);
+        var services = new ServiceCollection();
         DaemonLogging.Add(services, options.LogLevel);
         await using ServiceProvider provider = services.BuildServiceProvider();
         ILogger logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Relay");
-        await using RelayNode node = new(
+
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+        using SystemdNotify systemd = SystemdNotify.FromEnvironment();
+        using var watchdog = new WatchdogService(systemd);
+
+        await using var relay = new RelayNode(
             new RelayOptions
             {
-                Listen = [.. options.Listen.Select(Resolve)],
-                Host = options.PublicHost,
+                Listen = [.. options.Listen.Select(IPEndPoint.Parse)],
+                Host = options.Host,
                 Name = options.Name,
                 StateDirectory = options.StateDir,
             },
             logger);
-        TaskCompletionSource stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        using PosixSignalRegistration term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
-        using SystemdNotify notify = SystemdNotify.FromEnvironment();
-        node.Start();
-        Console.WriteLine(node.UriText);
-        notify.Ready();
+        relay.Start();
+        await watchdog.StartAsync(CancellationToken.None);
+        await output.WriteLineAsync(relay.UriText);
+        await output.FlushAsync();
+        systemd.Ready();
+
         await stop.Task;
-        notify.Stopping();
-        await node.StopAsync();
+        systemd.Stopping();
+        await watchdog.StopAsync(CancellationToken.None);
+        await relay.StopAsync();
         return DaemonExitCodes.Ok;
 
         void OnSignal(PosixSignalContext context)
@@ -45,18 +59,5 @@ internal static class RelayRole
             context.Cancel = true;
             stop.TrySetResult();
         }
-    }
-
-    private static IPEndPoint Resolve(string hostPort)
-    {
-        if (IPEndPoint.TryParse(hostPort, out IPEndPoint? endpoint))
-        {
-            return endpoint;
-        }
-
-        throw new StartupException(
-            DaemonExitCodes.Configuration,
-            $"'{hostPort}' is not an address this machine can listen on.",
-            "Use for example --listen 0.0.0.0:41046 or --listen [::]:41046");
     }
 }
