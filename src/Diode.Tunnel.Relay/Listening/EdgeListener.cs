@@ -49,7 +49,7 @@ internal sealed class EdgeListener : IDisposable
                 socket.DualMode = endpoint.Address.Equals(IPAddress.IPv6Any);
             }
 
-            socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            // Not ReuseAddress: on Linux .NET also sets SO_REUSEPORT with it, and two relays would share a port.
             socket.Bind(endpoint);
             socket.Listen(Backlog);
         }

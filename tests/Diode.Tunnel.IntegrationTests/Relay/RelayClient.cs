@@ -186,6 +186,7 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
                     break;
                 }
 
+                bool over = false;
                 lock (_gate)
                 {
                     TlsResult result = _tls.Receive(buffer.AsSpan(0, count), plaintext);
@@ -201,11 +202,16 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
                     if (!alive || result != TlsResult.Ok)
                     {
                         reason = _session.Failure ?? _tls.Error ?? result.ToString();
-                        break;
+                        over = true;
                     }
                 }
 
+                // Also what TLS has to say at the end.
                 await FlushAsync();
+                if (over)
+                {
+                    break;
+                }
             }
         }
         catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
@@ -213,6 +219,7 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
             reason = exception.Message;
         }
 
+        _socket.Dispose();
         _ended.TrySetResult(reason);
     }
 

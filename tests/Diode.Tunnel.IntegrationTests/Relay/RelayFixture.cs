@@ -33,7 +33,8 @@ internal sealed class RelayFixture : IAsyncDisposable
         using var timeout = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         while (!condition())
         {
-            Xunit.Assert.False(timeout.IsCancellationRequested, what);
+            Xunit.Assert.False(
+                timeout.IsCancellationRequested, $"{what}: {string.Join(", ", Node.ReadCounters())}");
             await Task.Delay(20);
         }
     }
