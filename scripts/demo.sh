@@ -41,7 +41,8 @@ transfer() {
   [ "$(sha256sum < "$BN_STATE/blob" | cut -d' ' -f1)" = "${reply%% *}" ] || { echo "the checksum differs: $reply"; return 1; }
   tail -1 <<< "$reply" | awk '{printf "%.0f Mbit/s\n", $1 * 8 / 1e6}' > "$BN_STATE/rate"
 }
-never_leaks() { local _; for _ in 1 2 3 4 5 6; do if reachable laptop "http://$INTERNET/"; then return 1; fi; done; }
+nothing_leaked() { local n; n="$(leaked)"; echo "${n:-?} packets"; [ "$n" = 0 ]; }
+stays_closed() { local _; for _ in 1 2 3 4 5 6; do if reachable laptop "http://$INTERNET/"; then return 1; fi; done; nothing_leaked; }
 queries_only_from() { [ -s "$BN_STATE/queries" ] && ! grep -vxF "$1" "$BN_STATE/queries"; }
 
 need_root "$@"; need_dotnet
@@ -101,12 +102,13 @@ step "exit: exit offer --region de" dt exit exit offer --region de
 offered() { dt laptop exit list | grep -w de; }
 step "laptop: exit list shows it" eventually 20 offered
 step "laptop: exit use de" dt laptop exit use de
-: > "$BN_STATE/queries"
+leak_watch; : > "$BN_STATE/queries"
 step "the internet sees the exit's address" eventually 10 answers laptop "http://$INTERNET/" 198.51.100.70
 step "names too: curl http://web.example/" answers laptop http://web.example/ 198.51.100.70
 step "and the name server was asked by the exit alone" queries_only_from 198.51.100.70
 refused "IPv6 does not leak past the exit" reachable laptop "http://[$INTERNET6]/"
 refused "the exit owner's own network is out of reach" reachable laptop "http://$HOMELAN/"
+step "all the while, every packet that left the laptop went to the relay" nothing_leaked
 step "the fleet stays reachable" answers laptop http://server.demo.diode/ "this is server"
 step "laptop: exit off" dt laptop exit off
 step "the internet sees the laptop again" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10
@@ -116,8 +118,8 @@ step "fleet remove: server" dt laptop fleet remove server
 step "it is cut off within 10 s" eventually 10 cut_off "$IP"
 step "laptop: exit use de, once more" dt laptop exit use de
 step "through the exit" eventually 10 answers laptop "http://$INTERNET/" 198.51.100.70
-for p in $(bn_pids vpn exit); do kill -9 "$p"; done
-step "the exit was killed: nothing leaves the laptop in the clear" never_leaks
+leak_watch; for p in $(bn_pids vpn exit); do kill -9 "$p"; done
+step "the exit was killed: nothing leaves the laptop in the clear" stays_closed
 step "laptop: exit off opens it again" dt laptop exit off
 step "the internet sees the laptop" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10
 

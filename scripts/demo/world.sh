@@ -37,6 +37,22 @@ world_create() {
   bn_wait 5 bn_listening internet tcp 80 && bn_wait 5 bn_listening server tcp 80 && bn_wait 5 bn_listening server tcp 8081
 }
 
+# leak_watch: from now on the backbone counts the laptop's packets to anywhere but the relay; leaked: how many there were
+leak_watch() {
+  bn_exec backbone nft -f - <<EOF
+table inet watch
+delete table inet watch
+table inet watch {
+  counter leaked { }
+  chain c_in { type filter hook prerouting priority -300; policy accept;
+    iifname "to-laptop" ip daddr != 198.51.100.10 counter name "leaked"
+    iifname "to-laptop" ip6 daddr != { fe80::/10, ff00::/8 } counter name "leaked"
+  }
+}
+EOF
+}
+leaked() { bn_exec backbone nft list counter inet watch leaked | awk '/packets/ { print $2 }'; }
+
 # relay_start: sets RELAY to the relay's diode:// address
 relay_start() {
   local log="$BN_STATE/log/relay-vpn-diode-tunneld.log"

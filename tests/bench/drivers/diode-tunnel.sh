@@ -17,6 +17,7 @@ _daemon() { bn_spawn "$1" vpn "$DIODE_DAEMON" run --state-dir "$DIR/$1" --socket
 # Identities, the fleet, what is published and the exit are made once and kept in the state folders; drv_start then only starts programs.
 drv_prepare() { local h log="$BN_STATE/log/R-vpn-diode-tunneld.log"
   for h in $(_devices); do bn_resolv "$h"; done
+  [ "$BN_TOPO" != T3 ] || bn_ip X route replace default via "$(bn_addr S)"   # an exit leads to an internet: its default route says where
   : > "$log"; _relay; bn_wait 20 grep -q diode:// "$log" || return 1
   grep -oE 'diode://0x[0-9a-fA-F]{40}@[^ ]+' "$log" | head -1 > "$DIR/relay"
   for h in $(_devices); do _daemon "$h"; done
@@ -31,3 +32,6 @@ drv_prepare() { local h log="$BN_STATE/log/R-vpn-diode-tunneld.log"
 _exit_listed() { _dt A exit list | grep -qw de; }
 drv_start() { local h; _relay; for h in $(_devices); do _daemon "$h"; done; }
 drv_ip_of_peer() { [ "$BN_TOPO" = T3 ] && bn_addr S || cat "$DIR/ip"; }
+# A daemon that had to be killed leaves its kill switch in place on purpose; the next driver needs the host as it was.
+drv_stop() { local h; bn_kill vpn
+  for h in $(_devices); do bn_exec "$h" nft list tables | grep -q diode_tunnel && bn_exec "$h" "$DIODE_DAEMON" reset --state-dir "$DIR/$h"; done; return 0; }
