@@ -14,7 +14,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     {
         _loop.TryPost(() =>
         {
-            _relays.MarkReady(relay);
+            RememberAddress(relay.Uri, _relays.MarkReady(relay));
             _mesh.RelayReady();
             NotifyChanged();
         });
@@ -66,7 +66,8 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)
     {
-        IPath? path = (peer?.Tag as TunnelPeer)?.Path ?? endpoint as IPath;
+        // An answer goes back the way the question came: that path has just proven itself.
+        IPath? path = endpoint is IPath { IsOpen: true } proven ? proven : (peer?.Tag as TunnelPeer)?.Path;
         if (path is not null && path.Send(datagram))
         {
             path.Flush();

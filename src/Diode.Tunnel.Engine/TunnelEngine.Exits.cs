@@ -32,8 +32,8 @@ public sealed partial class TunnelEngine
                 }
 
                 ExitChoice choice = new(target, allowLan);
+                UseExit(choice);
                 _state.Update(_state.Current with { Exit = choice });
-                _exitClient.Use(choice);
             },
             cancellation).ConfigureAwait(false);
 
@@ -96,6 +96,18 @@ public sealed partial class TunnelEngine
                 NotifyChanged();
             },
             cancellation);
+    }
+
+    private void UseExit(ExitChoice choice)
+    {
+        try
+        {
+            _exitClient.Use(choice);
+        }
+        catch (PlatformException e)
+        {
+            throw new TunnelException($"The exit cannot be used: {e.Message}", e.Hint ?? "", "SYSTEM");
+        }
     }
 
     private void OpenExit(string region, bool? ipv4, bool? ipv6)

@@ -19,6 +19,7 @@ public sealed partial class TunnelEngine
 
     private AddressBook? _book;
     private IReadOnlyList<FleetSnapshot> _fleets = [];
+    private IReadOnlyList<System.Net.IPNetwork> _bookRoutes = [];
     private long _nextPoll;
 
     /// <summary>Re-reads what the store holds; expired fleets admit nobody.</summary>
@@ -65,7 +66,8 @@ public sealed partial class TunnelEngine
     private AddressBook BuildBook(AddressBook? previous)
     {
         IEnumerable<Address> devices = ActiveFleets().SelectMany(static f => f.Members).Select(static m => m.Device);
-        return AddressBook.Build(_keys.Device, devices, _addressPool, ReadLocalRoutes(), previous);
+        _bookRoutes = ReadLocalRoutes();
+        return AddressBook.Build(_keys.Device, devices, _addressPool, _bookRoutes, previous);
     }
 
     /// <summary>Local routes into the pool that are not ours: their addresses must not be shadowed.</summary>

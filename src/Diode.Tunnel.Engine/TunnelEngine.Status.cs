@@ -97,7 +97,7 @@ public sealed partial class TunnelEngine
     private PeerView MakePeerView(TunnelPeer peer)
     {
         AddressBookEntry? entry = _book?.Find(peer.Device);
-        IPath? path = peer.Path;
+        IPath? path = peer.CurrentPath;
         return new PeerView
         {
             Device = peer.Device.ToString(),

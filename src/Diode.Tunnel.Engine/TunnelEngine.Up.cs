@@ -94,7 +94,7 @@ public sealed partial class TunnelEngine
 
         if (exit is not null)
         {
-            _exitClient.Use(exit);
+            _exitClient.Use(exit, isResumed: true);
         }
     }
 
@@ -129,8 +129,7 @@ public sealed partial class TunnelEngine
             UtcNow = _time.GetUtcNow,
             Aead = PlatformAead.Factory,
             Mtu = _options.Mtu,
-            // Paths belong to the mesh, and the sender's address is checked with the translation (design §4).
-            RoamingEnabled = false,
+            // The sender's address is checked with the translation (design §4): two peers may share an IPv4 address.
             CheckSourceAddress = false,
         };
     }
@@ -235,6 +234,20 @@ public sealed partial class TunnelEngine
 
         _nextSystemWatch = now + (long)(SystemWatchInterval.TotalSeconds * _time.TimestampFrequency);
         Attempt(ReassertNames);
+        Attempt(FollowLocalRoutes);
+    }
+
+    /// <summary>A new local network inside the pool must not be shadowed: the devices it covers get other addresses here.</summary>
+    private void FollowLocalRoutes()
+    {
+        IReadOnlyList<IPNetwork> routes = ReadLocalRoutes();
+        if (!routes.SequenceEqual(_bookRoutes))
+        {
+            _book = BuildBook(_book);
+            UpdateNames();
+            PublishSnapshot();
+            NotifyChanged();
+        }
     }
 
     private static int PrefixOf(IPAddress address)

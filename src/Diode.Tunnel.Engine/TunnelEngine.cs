@@ -1,3 +1,4 @@
+using System.Net;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Engine.Addressing;
@@ -76,7 +77,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _manifestFiles = [.. options.ManifestFiles.Select(path => new ManifestFileSource(path, _manifests))];
         _loop = new EngineLoop(_logger, time);
         _filter = new PacketFilter();
-        _relays = new RelayPool(MakeRelayOptions, this, _loop, _logger, time, _pool);
+        _relays = new RelayPool(MakeRelayOptions, RecallAddress, this, _loop, _logger, time, _pool);
         _mesh = new PeerMesh(_keys.Device, _tlsIdentity, _relays, _loop, this, _logger, time);
         _exitServer = new ExitServer(_changes, _logger);
         _exitRouting = new ExitRouting(_changes, _addressPool);
@@ -219,6 +220,21 @@ public sealed partial class TunnelEngine : IAsyncDisposable
             TlsIdentity = _tlsIdentity,
             Edge = new EdgeClientOptions { TunnelKey = _keys.TunnelPublicKey },
         };
+    }
+
+    private IPAddress? RecallAddress(RelayUri uri)
+    {
+        return _state.Current.RelayAddresses.TryGetValue(uri.ToString(), out string? text)
+            && IPAddress.TryParse(text, out IPAddress? address) ? address : null;
+    }
+
+    private void RememberAddress(RelayUri uri, IPAddress? address)
+    {
+        if (address is not null && !address.Equals(RecallAddress(uri)))
+        {
+            Dictionary<string, string> addresses = new(_state.Current.RelayAddresses) { [uri.ToString()] = address.ToString() };
+            _state.Update(_state.Current with { RelayAddresses = addresses });
+        }
     }
 
     private void LoadState()

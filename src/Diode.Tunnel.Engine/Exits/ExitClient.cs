@@ -65,11 +65,13 @@ internal sealed class ExitClient(ExitRouting routing, PeerMesh mesh, Action chan
     }
 
     /// <summary>Begins to use an exit. From here on nothing leaves in the clear.</summary>
+    /// <param name="choice">What the user wants.</param>
+    /// <param name="isResumed">It was wanted before this start: the kill switch is on and stays on whatever happens here.</param>
     /// <exception cref="Platform.PlatformException">The system refused; everything is as before.</exception>
-    public void Use(ExitChoice choice)
+    public void Use(ExitChoice choice, bool isResumed = false)
     {
+        routing.Close(choice.AllowLan, wasClosed: isResumed || Choice is not null);
         Leave("another exit was chosen");
-        routing.Close(choice.AllowLan);
         Choice = choice;
         _refused.Clear();
         SetState(ExitClientState.Connecting, $"looking for an exit: {choice.Target}");

@@ -29,17 +29,25 @@ internal sealed class ExitRouting(SystemChanges changes, AddressPool pool)
     public (string Name, IReadOnlyList<IPAddress> Addresses)? Adapter { get; set; }
 
     /// <summary>Closes every way out but the tunnel. Nothing is let through it either until <see cref="Use"/>.</summary>
-    /// <exception cref="PlatformException">The system refused; everything is as before.</exception>
-    public void Close(bool allowLan)
+    /// <param name="allowLan">Directly attached private networks stay reachable.</param>
+    /// <param name="wasClosed">An exit was wanted before: a failure must not open what was closed.</param>
+    /// <exception cref="PlatformException">The system refused; everything is as open or closed as before.</exception>
+    public void Close(bool allowLan, bool wasClosed)
     {
         try
         {
+            // A former choice may have let the LAN through.
+            changes.Undo(RouteScope);
             ApplyGuard(ExitFamilies.None, allowLan);
             ApplyRoutes(allowLan);
         }
         catch (PlatformException)
         {
-            Open();
+            if (!wasClosed)
+            {
+                Open();
+            }
+
             throw;
         }
     }

@@ -33,7 +33,7 @@ internal sealed partial class PeerMesh
         }
 
         PortSlot slot = use == RelayPortUse.Tunnel ? peer.Tunnel : peer.Control;
-        bool mineIsNew = slot.Opening || (slot.Port is { Opener: true } && Age(slot) < Simultaneous);
+        bool mineIsNew = slot.Opening || ((slot.Candidate ?? slot.Port) is { Opener: true } && Age(slot) < Simultaneous);
         if (mineIsNew && self < peer.Device)
         {
             relay.Reject(request, "already opening");
@@ -53,9 +53,9 @@ internal sealed partial class PeerMesh
     /// <summary>Gives the bytes of a control port to its channel.</summary>
     public static void HandleControlData(RelayPort port, byte[] data)
     {
-        if (port.Owner is TunnelPeer { Link: { } link } && ReferenceEquals(link.Port, port))
+        if (port.Owner is TunnelPeer peer)
         {
-            link.Receive(data);
+            LinkOf(peer, port)?.Receive(data);
         }
     }
 
@@ -68,26 +68,36 @@ internal sealed partial class PeerMesh
         }
 
         PortSlot slot = port.Use == RelayPortUse.Tunnel ? peer.Tunnel : peer.Control;
-        if (ReferenceEquals(slot.Port, port))
+        if (ReferenceEquals(slot.Candidate, port))
         {
-            slot.Port = null;
-            slot.NextAttempt = time.GetTimestamp() + Ticks(TimeSpan.FromMilliseconds(self > peer.Device ? 700 : 100));
-            if (port.Use == RelayPortUse.Tunnel)
-            {
-                SetPath(peer, null, "the relay port was closed");
-            }
+            slot.Candidate = null;
         }
 
-        if (port.Use == RelayPortUse.Control && peer.Link is { } link && ReferenceEquals(link.Port, port))
+        if (ReferenceEquals(slot.Port, port))
         {
-            link.Close("the relay port was closed");
+            slot.NextAttempt = time.GetTimestamp() + Ticks(TimeSpan.FromMilliseconds(self > peer.Device ? 700 : 100));
+            CloseSlot(peer, slot);
         }
+
+        LinkOf(peer, port)?.Close("the relay port was closed");
     }
 
     void IControlLinkEvents.OnLinkOpen(ControlLink link)
     {
         link.LastHeard = time.GetTimestamp();
-        link.Send(events.MakeHello());
+        if (_peers.TryGetValue(link.Peer, out TunnelPeer? peer) && ReferenceEquals(peer.CandidateLink, link))
+        {
+            ControlLink? older = peer.Link;
+            peer.CandidateLink = null;
+            peer.Link = link;
+            if (ReferenceEquals(peer.Control.Candidate, link.Port))
+            {
+                Promote(peer, peer.Control);
+            }
+
+            older?.Close("replaced by a newer channel");
+            link.Send(events.MakeHello());
+        }
     }
 
     void IControlLinkEvents.OnLinkMessage(ControlLink link, ControlMessage message)
@@ -127,20 +137,46 @@ internal sealed partial class PeerMesh
     void IControlLinkEvents.OnLinkClosed(ControlLink link, string reason)
     {
         link.Port.Relay.ClosePort(link.Port);
-        if (_peers.TryGetValue(link.Peer, out TunnelPeer? peer) && ReferenceEquals(peer.Link, link))
+        if (_peers.TryGetValue(link.Peer, out TunnelPeer? peer))
         {
-            peer.Link = null;
-            peer.RoundTrip = null;
-            if (ReferenceEquals(peer.Control.Port, link.Port))
+            Forget(peer, link);
+            if (ReferenceEquals(peer.Link, link))
             {
-                peer.Control.Port = null;
-                peer.Control.NextAttempt = time.GetTimestamp() + Ticks(OpenRetry);
+                peer.Link = null;
+                peer.RoundTrip = null;
+                Log.LinkClosed(logger, peer.Device.ToString(), reason);
+                events.OnPeerLost(peer, reason);
             }
-
-            Log.LinkClosed(logger, peer.Device.ToString(), reason);
-            events.OnPeerLost(peer, reason);
+            else if (ReferenceEquals(peer.CandidateLink, link))
+            {
+                peer.CandidateLink = null;
+                Log.LinkClosed(logger, peer.Device.ToString(), reason);
+            }
         }
 
         link.Dispose();
+    }
+
+    /// <summary>The port of a channel that is over is no longer the peer's control port.</summary>
+    private void Forget(TunnelPeer peer, ControlLink link)
+    {
+        PortSlot slot = peer.Control;
+        if (ReferenceEquals(slot.Candidate, link.Port))
+        {
+            slot.Candidate = null;
+        }
+
+        if (ReferenceEquals(slot.Port, link.Port))
+        {
+            slot.NextAttempt = time.GetTimestamp() + Ticks(OpenRetry);
+            CloseSlot(peer, slot);
+        }
+    }
+
+    private static ControlLink? LinkOf(TunnelPeer peer, RelayPort port)
+    {
+        return ReferenceEquals(peer.Link?.Port, port) ? peer.Link
+            : ReferenceEquals(peer.CandidateLink?.Port, port) ? peer.CandidateLink
+            : null;
     }
 }

@@ -122,10 +122,7 @@ internal sealed partial class PeerMesh(
     private void Advance(TunnelPeer peer, long now)
     {
         WatchLink(peer, now);
-        if (peer.Path is { IsOpen: false })
-        {
-            SetPath(peer, null, "the path closed");
-        }
+        PromoteProven(peer);
 
         if (peer.TunnelKey is null || (peer.Path is null && peer.Link is null))
         {
@@ -139,6 +136,20 @@ internal sealed partial class PeerMesh(
         }
     }
 
+    /// <summary>The peer's key has been seen on the candidate: it takes the place of the older port.</summary>
+    private void PromoteProven(TunnelPeer peer)
+    {
+        if (peer.Tunnel.Candidate is { } candidate && ReferenceEquals(peer.Session?.Endpoint, candidate.Path))
+        {
+            Promote(peer, peer.Tunnel);
+        }
+
+        if (peer.Path is { IsOpen: false })
+        {
+            SetPath(peer, null, "the path closed");
+        }
+    }
+
     private void WatchLink(TunnelPeer peer, long now)
     {
         if (peer.Link is not { } link)
@@ -149,8 +160,11 @@ internal sealed partial class PeerMesh(
         if (time.GetElapsedTime(link.LastHeard, now) > LinkTimeout)
         {
             link.Close($"nothing heard for {LinkTimeout.TotalSeconds:0} s");
-            CloseSlot(peer.Tunnel);
-            SetPath(peer, null, "the peer has stopped answering");
+            CloseSlot(peer, peer.Tunnel);
+            if (peer.Path is null)
+            {
+                peer.PathReason = "the peer has stopped answering";
+            }
         }
         else if (link.IsOpen && now >= peer.NextPing)
         {
@@ -204,7 +218,7 @@ internal sealed partial class PeerMesh(
         }
 
         slot.Opening = false;
-        bool otherWon = slot.Port is { Opener: false } && self > peer.Device && Age(slot) < Simultaneous;
+        bool otherWon = (slot.Port ?? slot.Candidate) is { Opener: false } && self > peer.Device && Age(slot) < Simultaneous;
         if (otherWon || !_peers.ContainsKey(peer.Device))
         {
             port.Relay.ClosePort(port);
@@ -216,22 +230,44 @@ internal sealed partial class PeerMesh(
 
     private void Install(TunnelPeer peer, PortSlot slot, RelayPort port)
     {
-        CloseSlot(slot);
-        slot.Port = port;
         slot.Since = time.GetTimestamp();
         slot.NextAttempt = 0;
         port.Owner = peer;
+        if (slot.Candidate is { } unproven)
+        {
+            slot.Candidate = null;
+            unproven.Relay.ClosePort(unproven);
+        }
+
+        slot.Candidate = port;
+        if (slot.Use == RelayPortUse.Control)
+        {
+            peer.CandidateLink?.Close("replaced by a newer channel");
+            peer.CandidateLink = new ControlLink(port, identity, this) { LastHeard = time.GetTimestamp() };
+        }
+
+        if (slot.Port is null)
+        {
+            Promote(peer, slot);
+        }
+        peer.CandidateLink?.Start();
+    }
+
+    /// <summary>The candidate becomes the port in use; the older one closes.</summary>
+    private void Promote(TunnelPeer peer, PortSlot slot)
+    {
+        RelayPort? older = slot.Port;
+        slot.Port = slot.Candidate;
+        slot.Candidate = null;
+        if (older is not null)
+        {
+            older.Relay.ClosePort(older);
+        }
+
         if (slot.Use == RelayPortUse.Tunnel)
         {
             peer.Backoff.Reset();
-            SetPath(peer, port.Path, "through the relay: no direct path known");
-        }
-        else
-        {
-            peer.Link?.Close("replaced by a new channel");
-            ControlLink link = new(port, identity, this) { LastHeard = time.GetTimestamp() };
-            peer.Link = link;
-            link.Start();
+            SetPath(peer, slot.Port?.Path, slot.Port is null ? "the relay port was closed" : "through the relay: no direct path known");
         }
     }
 
@@ -245,12 +281,12 @@ internal sealed partial class PeerMesh(
         }
     }
 
-    private static void CloseSlot(PortSlot slot)
+    /// <summary>Closes the port in use; a candidate takes its place.</summary>
+    private void CloseSlot(TunnelPeer peer, PortSlot slot)
     {
-        if (slot.Port is { } port)
+        if (slot.Port is not null)
         {
-            slot.Port = null;
-            port.Relay.ClosePort(port);
+            Promote(peer, slot);
         }
     }
 
@@ -258,8 +294,13 @@ internal sealed partial class PeerMesh(
     {
         Send(peer, new ControlMessage { Type = ControlMessage.Goodbye, Reason = reason });
         peer.Link?.Close(reason);
-        CloseSlot(peer.Tunnel);
-        CloseSlot(peer.Control);
+        peer.CandidateLink?.Close(reason);
+        foreach (PortSlot slot in new[] { peer.Tunnel, peer.Control })
+        {
+            CloseSlot(peer, slot);
+            CloseSlot(peer, slot);
+        }
+
         SetPath(peer, null, reason);
     }
 

@@ -41,12 +41,17 @@ internal sealed class TunnelPeer(Address device, int id)
         set => Volatile.Write(ref _session, value);
     }
 
-    /// <summary>The way in use; null if there is none.</summary>
+    /// <summary>The way the engine chose; null if there is none.</summary>
     public IPath? Path
     {
         get => Volatile.Read(ref _path);
         set => Volatile.Write(ref _path, value);
     }
+
+    /// <summary>
+    /// The way to send on: where the peer's key was last seen (WireGuard §6.5 roaming), else <see cref="Path"/>. Read by the packet path.
+    /// </summary>
+    public IPath? CurrentPath => Session?.Endpoint is IPath { IsOpen: true } proven ? proven : Path;
 
     /// <summary>Packets for this peer that could not be sent: no key, no path, or the path was full.</summary>
     public long DroppedPackets => Volatile.Read(ref _droppedPackets);
@@ -69,8 +74,11 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>Port for the control channel.</summary>
     public PortSlot Control { get; } = new(RelayPortUse.Control);
 
-    /// <summary>The open control channel, null if there is none.</summary>
+    /// <summary>The control channel in use, null if there is none.</summary>
     public ControlLink? Link { get; set; }
+
+    /// <summary>A control channel that has not proven the peer's key yet and does not disturb <see cref="Link"/> until then.</summary>
+    public ControlLink? CandidateLink { get; set; }
 
     /// <summary>The last hello of the peer; null before the first. Kept when the link goes.</summary>
     public ControlMessage? Hello { get; set; }
@@ -142,6 +150,12 @@ internal sealed class PortSlot(RelayPortUse use)
 
     /// <summary>The open port, null if there is none.</summary>
     public RelayPort? Port { get; set; }
+
+    /// <summary>
+    /// A newer port of the same use. Who opened it is only the relay's claim, so it replaces <see cref="Port"/> when the peer's key has
+    /// been seen on it, or when <see cref="Port"/> closes.
+    /// </summary>
+    public RelayPort? Candidate { get; set; }
 
     /// <summary>An open is under way.</summary>
     public bool Opening { get; set; }

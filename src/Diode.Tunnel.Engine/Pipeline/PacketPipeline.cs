@@ -112,7 +112,7 @@ internal sealed class PacketPipeline(
             pool.Return(packet!);
         }
 
-        peer.Path?.Flush();
+        peer.CurrentPath?.Flush();
     }
 
     private void RunOutbound()
@@ -241,7 +241,7 @@ internal sealed class PacketPipeline(
             session, buffer.Array, buffer.Offset, buffer.Length, now, out int offset, out int length);
         if (sealing.Status == SealStatus.Sealed)
         {
-            IPath? path = peer.Path;
+            IPath? path = peer.CurrentPath;
             if (path is not null && path.Send(buffer.Array.AsSpan(offset, length)))
             {
                 _outboundPaths.Add(path);
@@ -258,7 +258,7 @@ internal sealed class PacketPipeline(
             Count(PipelineDrop.OutNoSession);
         }
 
-        if (peer.Path is null && !peer.Wanted)
+        if (peer.CurrentPath is null && !peer.Wanted)
         {
             peer.Wanted = true;
             wantPeer(peer);

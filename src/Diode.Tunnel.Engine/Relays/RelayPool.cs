@@ -11,6 +11,7 @@ namespace Diode.Tunnel.Engine.Relays;
 /// </summary>
 internal sealed class RelayPool(
     Func<RelayUri, RelayConnectionOptions> options,
+    Func<RelayUri, IPAddress?> recall,
     IRelayEvents events,
     EngineLoop loop,
     ILogger logger,
@@ -46,7 +47,7 @@ internal sealed class RelayPool(
         {
             if (_entries.TrueForAll(e => e.Uri != uri))
             {
-                _entries.Add(new Entry(uri));
+                _entries.Add(new Entry(uri) { LastAddress = recall(uri) });
             }
         }
     }
@@ -92,7 +93,8 @@ internal sealed class RelayPool(
     }
 
     /// <summary>A session has become usable.</summary>
-    public void MarkReady(RelayConnection connection)
+    /// <returns>The address that a relay configured by name was reached at; null if it is configured by address.</returns>
+    public IPAddress? MarkReady(RelayConnection connection)
     {
         if (Find(connection) is { } entry)
         {
@@ -102,7 +104,10 @@ internal sealed class RelayPool(
             connection.Ping();
             entry.NextPing = time.GetTimestamp() + Ticks(PingInterval);
             Log.RelayReady(logger, entry.Uri.ToString());
+            return entry.LastAddress;
         }
+
+        return null;
     }
 
     /// <summary>A session has ended.</summary>

@@ -18,6 +18,11 @@ internal sealed record EngineState
     /// <summary>Published ports, in the words of the publish grammar.</summary>
     public IReadOnlyList<PublishedPort> Published { get; init; } = [];
 
+    /// <summary>
+    /// Last address of each relay that is configured by name: with the kill switch on, names cannot be resolved before a relay is reached.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> RelayAddresses { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The exit in use, null when off.</summary>
     public ExitChoice? Exit { get; init; }
 
