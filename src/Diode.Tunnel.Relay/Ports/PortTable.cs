@@ -154,9 +154,8 @@ internal sealed class PortTable
     {
         lock (_gate)
         {
-            while (session.Ports.Count > 0)
+            foreach (PortEnd end in session.Ports.ToArray())
             {
-                PortEnd end = session.Ports.First();
                 if (end.Port.IsPending)
                 {
                     AbandonLocked(end);

@@ -17,9 +17,15 @@ internal sealed class RelaySession : IEdgeServerHandler
     private const ulong TicketRequestsAbove = 1000;
     private const ulong ResettingVersion = 1000;
 
+    // A ticket costs most of a millisecond of signature work; clients need a handful at the start and then one per
+    // 31 MB or 8 hours.
+    private const int TicketBurst = 64;
+    private const int TicketsPerSecond = 8;
+
     private readonly RelayCore _core;
     private readonly IRelayLink _link;
     private readonly Lock _ticketGate = new();
+    private TokenBucket _ticketBudget = new(TicketBurst, TicketsPerSecond);
     private long _deadlineMs;
     private long _acceptedMs;
     private long _requestedMs;
@@ -128,6 +134,13 @@ internal sealed class RelaySession : IEdgeServerHandler
     /// <inheritdoc/>
     public void OnTicket(in RequestId id, in TicketSubmission ticket, long nowMs)
     {
+        if (!_ticketBudget.TryTake(nowMs))
+        {
+            _core.Counters.TicketRefused();
+            Edge.ReplyError(id, "too many tickets"u8);
+            return;
+        }
+
         bool resetsUsage = Edge.Version == ResettingVersion && _acceptedMs == 0;
         TicketVerdict verdict = _core.Tickets.Judge(Account, ticket, resetsUsage, nowMs);
         if (verdict.Kind == TicketVerdictKind.Accepted)

@@ -192,4 +192,19 @@ public sealed class TicketTests
         Assert.Equal(world.Core.Address, ticket.Server);
         Assert.Equal(2000UL, ticket.TotalBytes);
     }
+
+    [Fact]
+    public void Tickets_cannot_be_used_to_burn_the_processor()
+    {
+        var world = new RelayWorld();
+        RelayPeer peer = world.Connect();
+        object[] ticket = peer.TicketItems(1, 1000);
+        ticket[1] = 7UL;
+        string[] answers = [.. Enumerable.Range(0, 70).Select(_ => peer.Ask(ticket))];
+        Assert.Equal(64, answers.Count(answer => answer == "[error unknown chain]"));
+        Assert.Equal("[error too many tickets]", answers[^1]);
+        world.NowMs += 125;
+        Assert.Equal("[error unknown chain]", peer.Ask(ticket));
+        Assert.Equal("[error too many tickets]", peer.Ask(ticket));
+    }
 }
