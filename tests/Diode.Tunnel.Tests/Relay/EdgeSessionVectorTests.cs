@@ -5,6 +5,7 @@ using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Testing.Vectors;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -45,8 +46,8 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
     [Fact]
     public void Recorded_sessions_get_equivalent_answers()
     {
-        string folder = Environment.GetEnvironmentVariable("DIODE_VECTORS") ?? FindVectors();
-        using var file = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "edge_session.json")));
+        using var file = JsonDocument.Parse(
+            File.ReadAllText(Path.Combine(VectorSuite.FindFolder(), "edge_session.json")));
         List<string> failures = [];
         int same = 0;
         foreach (JsonElement scenario in file.RootElement.GetProperty("cases").EnumerateArray())
@@ -70,17 +71,6 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
         output.WriteLine($"{same} scenarios are the same");
         Assert.True(failures.Count == 0, string.Join('\n', failures.Take(60)));
         Assert.True(same >= 40);
-    }
-
-    private static string FindVectors()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder is not null && !File.Exists(Path.Combine(folder, "tests", "vectors", "edge_session.json")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return Path.Combine(folder!, "tests", "vectors");
     }
 
     private static List<string> Play(JsonElement file, JsonElement scenario)

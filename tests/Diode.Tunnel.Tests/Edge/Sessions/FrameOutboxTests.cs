@@ -9,11 +9,11 @@ public sealed class FrameOutboxTests : IFrameOutboxOwner, IFrameOutboxWaiter
     private int _overflows;
     private int _rooms;
 
-    public void OnOutputAvailable() => _signals++;
+    void IFrameOutboxOwner.OnOutputAvailable() => _signals++;
 
-    public void OnOutputOverflow() => _overflows++;
+    void IFrameOutboxOwner.OnOutputOverflow() => _overflows++;
 
-    public void OnOutboxRoom() => _rooms++;
+    void IFrameOutboxWaiter.OnOutboxRoom() => _rooms++;
 
     [Fact]
     public void Signals_once_until_it_was_seen_empty()
