@@ -19,7 +19,7 @@ public sealed class OptionTableTests : IDisposable
     {
         DaemonOptions options = Read(null, [], "/there-is-no-such-file");
         Assert.Equal("diode0", options.Interface);
-        Assert.Equal(1280, options.Mtu);
+        Assert.Equal(1420, options.Mtu);
         Assert.Equal("100.64.0.0/10", options.Ipv4Pool.ToString());
         Assert.Null(options.OperatorUid);
     }
@@ -30,8 +30,8 @@ public sealed class OptionTableTests : IDisposable
         DaemonOptions options = Read(
             """{ "mtu": 1300, "interface": "file0", "stateDir": "/file", /* comment */ "relays": [], }""",
             new() { ["DIODE_TUNNEL_MTU"] = "1400", ["DIODE_TUNNEL_INTERFACE"] = "env0", ["HOME"] = "/root" },
-            arguments: ["--mtu", "1500", "--relays", Relay, $"--relays={Relay},{Relay}", "--log-level", "debug"]);
-        Assert.Equal(1500, options.Mtu);
+            arguments: ["--mtu", "1400", "--relays", Relay, $"--relays={Relay},{Relay}", "--log-level", "debug"]);
+        Assert.Equal(1400, options.Mtu);
         Assert.Equal("env0", options.Interface);
         Assert.Equal("/file", options.StateDir);
         Assert.Equal(3, options.Relays.Count);
@@ -41,7 +41,7 @@ public sealed class OptionTableTests : IDisposable
     [Theory]
     [InlineData("""{ "relay": [] }""", "unknown key 'relay'", "Did you mean 'relays'?")]
     [InlineData("""{ "mtu": 1280, "mtu": 1281 }""", "mtu: given twice", "Keep one.")]
-    [InlineData("""{ "mtu": "big" }""", "mtu: 'big' is not a number from 1280 to 9000", "Mtu of")]
+    [InlineData("""{ "mtu": "big" }""", "mtu: 'big' is not a number from 1280 to 1420", "Mtu of")]
     [InlineData("""{ "mtu": null }""", "mtu: must be a text or a number", "Correct")]
     [InlineData("""{ "relays": "diode://x" }""", "relays: must be a list", "[")]
     [InlineData("""{ "relays": ["diode://0x11@h:1"] }""", "is not of the form diode://", "Relay")]
