@@ -4,6 +4,7 @@
 #   scripts/demo.sh --check    the same steps, then cleans up; ends with "N passed, N failed", status 1 if a step failed
 # Needs Debian (or its like), root and the .NET 10 SDK; installs the few packages it uses. Leaves nothing behind but artifacts/.
 # DEMO_BUILT=1: the Release build is there already.  BN_KEEP=1: keep the logs.
+# shellcheck disable=SC2154,SC2001  # ID_<host> are set by declare
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 CHECK=0; case "${1:-}" in "") ;; --check) CHECK=1;; *) sed -n '2,5p' "$0" >&2; exit 2;; esac
 STARTED=$SECONDS PASSED=0 FAILED=0
@@ -73,7 +74,7 @@ manifest="$BN_STATE/run/demo.fleet"
 step "fleet create demo" dt laptop fleet create demo --label laptop
 step "fleet add: server" dt laptop fleet add "$ID_server" server
 step "fleet add: exit, with the role exit" dt laptop fleet add "$ID_exit" exit --role exit
-dt laptop fleet export demo -o "$manifest" || give_up "no manifest"
+dt laptop fleet export demo -o "$manifest" >/dev/null || give_up "no manifest"
 for h in server exit; do step "$h: fleet join" dt "$h" fleet join "$manifest"; done
 step "server: publish 80/tcp --to fleet" dt server publish 80/tcp --to fleet
 for h in $DEVICES; do dt "$h" up >/dev/null || say "up on $h failed"; done

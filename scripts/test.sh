@@ -6,6 +6,7 @@
 #   TEST_FILTER=Namespace.Class scripts/test.sh unit
 # Logs and trx files: artifacts/log. A skipped test counts as failed, so does a part that ran nothing; exit status 1 if anything failed.
 # shellcheck disable=SC2317  # the parts are called by name
+[ -z "${DIODE_VECTORS:-}" ] || DIODE_VECTORS="$(realpath -m "$DIODE_VECTORS")"   # before common.sh changes the folder
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 LOGS="$ROOT/artifacts/log"; mkdir -p "$LOGS"
 PASSED=0 FAILED=0
@@ -20,7 +21,7 @@ dotnet_tests() {
   local name="$1" project="$2" limit="$3" start=$SECONDS trx="$LOGS/$1.trx" counters total passed failed rc
   rm -f "$trx"
   timeout -k 20 "$limit" dotnet test "$project" -c "$CONFIGURATION" --no-build --nologo -v quiet \
-    --logger "trx;LogFileName=$name.trx" --results-directory "$LOGS" ${TEST_FILTER:+--filter "FullyQualifiedName~$TEST_FILTER"} \
+    --logger "trx;LogFileName=$name.trx" --logger "console;verbosity=minimal" --results-directory "$LOGS" ${TEST_FILTER:+--filter "FullyQualifiedName~$TEST_FILTER"} \
     > "$LOGS/$name.log" 2>&1 </dev/null; rc=$?
   counters="$(grep -o '<Counters [^>]*>' "$trx" 2>/dev/null | head -1)"
   total="$(attribute total "$counters")" passed="$(attribute passed "$counters")"
