@@ -124,6 +124,24 @@ public sealed class PacketFilter
     /// <param name="now">Monotonic ticks.</param>
     public FilterVerdict Inbound(ReadOnlySpan<byte> buffer, in IpPacket packet, in FilterPeer peer, long now)
     {
+        return Inbound(buffer, packet, peer, now, mayOpen: true);
+    }
+
+    /// <summary>
+    /// Judges a packet that a peer only carries (an exit, for a host of the internet): what is published to the peer is not published
+    /// to whom it carries, so nothing but replies passes.
+    /// </summary>
+    /// <param name="buffer">The packet's bytes.</param>
+    /// <param name="packet">Its parsed form.</param>
+    /// <param name="carrier">The peer it came through.</param>
+    /// <param name="now">Monotonic ticks.</param>
+    public FilterVerdict InboundReply(ReadOnlySpan<byte> buffer, in IpPacket packet, in FilterPeer carrier, long now)
+    {
+        return Inbound(buffer, packet, carrier, now, mayOpen: false);
+    }
+
+    private FilterVerdict Inbound(ReadOnlySpan<byte> buffer, in IpPacket packet, in FilterPeer peer, long now, bool mayOpen)
+    {
         if (packet.IsLaterFragment)
         {
             return _fragments.Contains(packet, peer.Id, now) ? FilterVerdict.Pass : Drop(FilterVerdict.Fragment);
@@ -132,9 +150,9 @@ public sealed class PacketFilter
         FilterVerdict verdict = packet.Icmp switch
         {
             IcmpKind.Error => InboundError(buffer, packet, peer, now),
-            IcmpKind.EchoRequest => InboundPing(packet, peer),
+            IcmpKind.EchoRequest => mayOpen ? InboundPing(packet, peer) : Drop(FilterVerdict.PingDenied),
             IcmpKind.Other => Drop(FilterVerdict.IcmpDenied),
-            _ => InboundFlow(packet, peer, now),
+            _ => InboundFlow(packet, peer, now, mayOpen),
         };
         if (packet.IsFragment && verdict == FilterVerdict.Pass)
         {
@@ -144,7 +162,7 @@ public sealed class PacketFilter
         return verdict;
     }
 
-    private FilterVerdict InboundFlow(in IpPacket packet, in FilterPeer peer, long now)
+    private FilterVerdict InboundFlow(in IpPacket packet, in FilterPeer peer, long now, bool mayOpen)
     {
         Rules rules = Volatile.Read(ref _rules);
         FlowKey key = FlowKey.Inbound(packet, peer.Id);
@@ -166,7 +184,7 @@ public sealed class PacketFilter
                 return FilterVerdict.Pass;
             }
 
-            if (packet.Icmp == IcmpKind.EchoReply)
+            if (packet.Icmp == IcmpKind.EchoReply || !mayOpen)
             {
                 return Drop(FilterVerdict.NoFlow);
             }

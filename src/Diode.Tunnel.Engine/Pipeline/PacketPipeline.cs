@@ -103,16 +103,30 @@ internal sealed class PacketPipeline(
         }
     }
 
-    /// <summary>Sends packets that waited for a peer's key. Engine loop.</summary>
+    /// <summary>Sends packets that waited for a peer's key. Any thread.</summary>
     public void SendWaiting(TunnelPeer peer)
     {
+        IPath? used = null;
         while (peer.TryTakeWaiting(out PacketBuffer? packet))
         {
-            Seal(peer, packet!, clock.Now);
+            used = Seal(peer, packet!, clock.Now) ?? used;
             pool.Return(packet!);
         }
 
-        peer.CurrentPath?.Flush();
+        used?.Flush();
+    }
+
+    /// <summary>System → network: a batch from the adapter. Reader thread only; the buffers stay the batch's.</summary>
+    internal void SendBatch(PacketBatch batch)
+    {
+        PipelineSnapshot snapshot = Snapshot;
+        long now = clock.Now;
+        for (int i = 0; i < batch.Count; i++)
+        {
+            SendOne(batch.Packets[i], snapshot, now);
+        }
+
+        _outboundPaths.Flush();
     }
 
     private void RunOutbound()
@@ -122,14 +136,7 @@ internal sealed class PacketPipeline(
         {
             while (adapter.Read(batch) > 0)
             {
-                PipelineSnapshot snapshot = Snapshot;
-                long now = clock.Now;
-                for (int i = 0; i < batch.Count; i++)
-                {
-                    SendOne(batch.Packets[i], snapshot, now);
-                }
-
-                _outboundPaths.Flush();
+                SendBatch(batch);
             }
         }
         finally
@@ -223,18 +230,29 @@ internal sealed class PacketPipeline(
                 wantPeer(peer);
             }
 
+            // The key may have come after the look at it; then nobody else would send what has just been put aside.
+            if (peer.Session is not null && peer.CurrentPath is not null)
+            {
+                SendWaiting(peer);
+            }
+
             return;
         }
 
-        Seal(peer, buffer, now);
+        if (Seal(peer, buffer, now) is { } path)
+        {
+            _outboundPaths.Add(path);
+        }
     }
 
-    private void Seal(TunnelPeer peer, PacketBuffer buffer, long now)
+    /// <summary>Encrypts a packet and gives it to the peer's path.</summary>
+    /// <returns>The path to be flushed, or null if the packet waits in the core or is lost.</returns>
+    private IPath? Seal(TunnelPeer peer, PacketBuffer buffer, long now)
     {
         if (peer.Session is not { } session)
         {
             peer.CountDrop();
-            return;
+            return null;
         }
 
         SealResult sealing = wireGuard.Seal(
@@ -244,9 +262,8 @@ internal sealed class PacketPipeline(
             IPath? path = peer.CurrentPath;
             if (path is not null && path.Send(buffer.Array.AsSpan(offset, length)))
             {
-                _outboundPaths.Add(path);
-                Volatile.Write(ref _packetsOut, _packetsOut + 1);
-                return;
+                Interlocked.Increment(ref _packetsOut);
+                return path;
             }
 
             peer.CountDrop();
@@ -263,6 +280,8 @@ internal sealed class PacketPipeline(
             peer.Wanted = true;
             wantPeer(peer);
         }
+
+        return null;
     }
 
     private void Deliver(TunnelPeer peer, Span<byte> bytes, long now)
@@ -322,7 +341,7 @@ internal sealed class PacketPipeline(
         return ReferenceEquals(peer, snapshot.Exit)
             && !IsVirtual(snapshot, packet.Source)
             && AliasTranslator.InboundFromExit(bytes, ref packet, snapshot.Book.Self) <= TranslationResult.Translated
-            && filter.Inbound(bytes, packet, peer.Filter, now) == FilterVerdict.Pass;
+            && filter.InboundReply(bytes, packet, peer.Filter, now) == FilterVerdict.Pass;
     }
 
     /// <summary>A client's packet for the internet: the exit's rules decide, nftables decides again.</summary>
