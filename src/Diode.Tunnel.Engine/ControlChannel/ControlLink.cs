@@ -1,8 +1,6 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Json;
 using Diode.Tunnel.Edge.Identity;
-using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform.Tls;
@@ -23,7 +21,7 @@ internal interface IControlLinkEvents
 }
 
 /// <summary>
-/// The control channel of one peer: E2E TLS with both device certificates (diode-protocol §1.7) inside one relay port, messages on top.
+/// The control channel of one peer: E2E TLS with both device certificates (diode-protocol §1.7) inside one port, messages on top.
 /// The peer's certificate must carry exactly the expected device's key; a relay's word does not count. Lives on the engine loop.
 /// </summary>
 internal sealed class ControlLink : IDisposable
@@ -32,13 +30,12 @@ internal sealed class ControlLink : IDisposable
 
     private readonly TlsEngine _tls;
     private readonly IControlLinkEvents _events;
-    private readonly ArrayBufferWriter<byte> _received = new();
+    private readonly ControlMessageReader _reader = new();
     private readonly byte[] _cipher = new byte[ReadBytes];
-    private int _consumed;
     private bool _closed;
 
     /// <summary>Begins the handshake: the opener of the port is the TLS client.</summary>
-    public ControlLink(RelayPort port, TlsIdentity identity, IControlLinkEvents events)
+    public ControlLink(IControlPort port, TlsIdentity identity, IControlLinkEvents events)
     {
         Port = port;
         Peer = port.Device;
@@ -51,7 +48,7 @@ internal sealed class ControlLink : IDisposable
     }
 
     /// <summary>The port that carries the link.</summary>
-    public RelayPort Port { get; }
+    public IControlPort Port { get; }
 
     /// <summary>The device at the far end; proven once <see cref="IsOpen"/>.</summary>
     public Address Peer { get; }
@@ -76,7 +73,7 @@ internal sealed class ControlLink : IDisposable
             return;
         }
 
-        TlsResult result = _tls.Receive(data, _received);
+        TlsResult result = _tls.Receive(data, _reader.Input);
         Flush();
         if (result == TlsResult.Failed)
         {
@@ -139,66 +136,20 @@ internal sealed class ControlLink : IDisposable
         int length;
         while ((length = _tls.ReadOutput(_cipher)) > 0)
         {
-            Port.Relay.SendReliable(Port.Reference, _cipher.AsSpan(0, length));
+            Port.Send(_cipher.AsSpan(0, length));
         }
     }
 
     private void ReadMessages()
     {
-        while (!_closed)
+        while (!_closed && _reader.TryRead(out ControlMessage? message))
         {
-            ReadOnlySpan<byte> rest = _received.WrittenSpan[_consumed..];
-            if (rest.Length < sizeof(uint))
-            {
-                break;
-            }
-
-            uint length = BinaryPrimitives.ReadUInt32BigEndian(rest);
-            if (length > ControlMessage.MaxLength)
-            {
-                Close($"the peer sent a message of {length} bytes; the limit is {ControlMessage.MaxLength}");
-                return;
-            }
-
-            if (rest.Length - sizeof(uint) < length)
-            {
-                break;
-            }
-
-            ControlMessage? message = Parse(rest.Slice(sizeof(uint), (int)length));
-            _consumed += sizeof(uint) + (int)length;
-            if (message is not null)
-            {
-                _events.OnLinkMessage(this, message);
-            }
+            _events.OnLinkMessage(this, message!);
         }
 
-        Compact();
-    }
-
-    private void Compact()
-    {
-        if (_consumed == 0)
+        if (_reader.Failure is { } failure)
         {
-            return;
-        }
-
-        byte[] rest = _received.WrittenSpan[_consumed..].ToArray();
-        _received.ResetWrittenCount();
-        _received.Write(rest);
-        _consumed = 0;
-    }
-
-    private static ControlMessage? Parse(ReadOnlySpan<byte> json)
-    {
-        try
-        {
-            return JsonSerializer.Deserialize(json, ControlMessageContext.Default.ControlMessage);
-        }
-        catch (JsonException)
-        {
-            // Not ours to understand: skipped, as every unknown message is.
-            return null;
+            Close(failure);
         }
     }
 }

@@ -64,6 +64,10 @@ internal sealed record ControlMessage
 
     /// <summary>ping, pong: the sender's number, sent back unchanged.</summary>
     public long? Number { get; init; }
+
+    /// <summary>False if a list has holes; no reader has to look for nulls where the types have none.</summary>
+    [JsonIgnore]
+    public bool IsSound => Fleets?.Any(static f => f is null) != true && Resolvers?.Any(static r => r is null) != true;
 }
 
 /// <summary>An exit offer as it travels in <c>hello</c>.</summary>
@@ -75,6 +79,8 @@ internal sealed record FleetPart(string Fleet, long Version);
 /// <summary>Generated JSON code of the control channel.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ControlMessage))]
 internal sealed partial class ControlMessageContext : JsonSerializerContext;

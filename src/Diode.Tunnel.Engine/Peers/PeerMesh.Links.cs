@@ -136,7 +136,7 @@ internal sealed partial class PeerMesh
 
     void IControlLinkEvents.OnLinkClosed(ControlLink link, string reason)
     {
-        link.Port.Relay.ClosePort(link.Port);
+        link.Port.Close();
         if (_peers.TryGetValue(link.Peer, out TunnelPeer? peer))
         {
             Forget(peer, link);

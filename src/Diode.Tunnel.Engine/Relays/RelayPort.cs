@@ -1,5 +1,6 @@
 using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Engine.ControlChannel;
 using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Ethereum;
 
@@ -9,7 +10,7 @@ namespace Diode.Tunnel.Engine.Relays;
 /// One open relay port between this device and another. Who the other is remains the relay's claim until a key proves it: WireGuard for
 /// a tunnel port, the E2E certificate for a control port.
 /// </summary>
-internal sealed class RelayPort(RelayConnection relay, PortRef reference, RelayPortUse use, Address device, bool opener)
+internal sealed class RelayPort(RelayConnection relay, PortRef reference, RelayPortUse use, Address device, bool opener) : IControlPort
 {
     /// <summary>The session that carries the port.</summary>
     public RelayConnection Relay { get; } = relay;
@@ -34,4 +35,16 @@ internal sealed class RelayPort(RelayConnection relay, PortRef reference, RelayP
 
     /// <summary>Anything the owner keeps with the port.</summary>
     public object? Owner { get; set; }
+
+    /// <inheritdoc/>
+    public void Send(ReadOnlySpan<byte> data)
+    {
+        Relay.SendReliable(Reference, data);
+    }
+
+    /// <inheritdoc/>
+    public void Close()
+    {
+        Relay.ClosePort(this);
+    }
 }

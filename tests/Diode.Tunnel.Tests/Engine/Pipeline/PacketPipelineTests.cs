@@ -218,6 +218,7 @@ public sealed class PacketPipelineTests : IDisposable
     {
         Connect();
         TunnelPeer toB = _a.PeerOf(_b);
+        ((MemoryPath)toB.Path!).IsOpen = false;
         toB.Path = null;
         Send(_a, PacketBuilder.Udp(_a.Ipv4, _b.Ipv4, 1, 2));
         Assert.Equal(1, _a.Pipeline.Drops(PipelineDrop.OutPathFull));

@@ -37,7 +37,6 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         {
             UtcNow = time.GetUtcNow,
             Aead = aead ?? PlatformAead.Factory,
-            RoamingEnabled = false,
             CheckSourceAddress = false,
         };
         WireGuard = new WireGuardInterface(key, options, this);
@@ -188,7 +187,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
 
     void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)
     {
-        IPath? path = (peer?.Tag as TunnelPeer)?.Path ?? endpoint as IPath;
+        IPath? path = endpoint is IPath { IsOpen: true } proven ? proven : (peer?.Tag as TunnelPeer)?.Path;
         if (path is not null && path.Send(datagram))
         {
             path.Flush();
