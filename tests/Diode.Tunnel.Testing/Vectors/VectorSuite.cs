@@ -25,6 +25,7 @@ public static class VectorSuite
         ["ticket_v2"] = TicketVectors.Run,
         ["server_object"] = ServerObjectVectors.Run,
         ["bert"] = BertVectors.Run,
+        ["kademlia"] = KademliaVectors.Run,
     };
 
     /// <summary>The folder named by <see cref="FolderVariable"/>, else tests/vectors of this source tree.</summary>
