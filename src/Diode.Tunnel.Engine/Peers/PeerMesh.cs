@@ -29,6 +29,8 @@ internal sealed partial class PeerMesh(
     /// <summary>Two opens within this time are taken as simultaneous.</summary>
     private static readonly TimeSpan Simultaneous = TimeSpan.FromSeconds(3);
 
+    private static readonly TimeSpan WantInterval = TimeSpan.FromMilliseconds(100);
+
     private readonly Dictionary<Address, TunnelPeer> _peers = [];
     private int _lastId;
 
@@ -108,15 +110,19 @@ internal sealed partial class PeerMesh(
         }
     }
 
-    /// <summary>Traffic waits for this peer.</summary>
+    /// <summary>Traffic waits for this peer: whatever was put off is done now, but not more often than <see cref="WantInterval"/>.</summary>
     public void Want(TunnelPeer peer)
     {
-        if (_peers.ContainsKey(peer.Device))
+        long now = time.GetTimestamp();
+        if (!_peers.ContainsKey(peer.Device) || (peer.LastWanted != 0 && time.GetElapsedTime(peer.LastWanted, now) < WantInterval))
         {
-            long now = time.GetTimestamp();
-            peer.NextLookup = Math.Min(peer.NextLookup, now);
-            Advance(peer, now);
+            return;
         }
+
+        peer.LastWanted = now;
+        peer.NextLookup = Math.Min(peer.NextLookup, now);
+        peer.Tunnel.NextAttempt = Math.Min(peer.Tunnel.NextAttempt, now);
+        Advance(peer, now);
     }
 
     private void Advance(TunnelPeer peer, long now)
@@ -180,7 +186,7 @@ internal sealed partial class PeerMesh(
             return;
         }
 
-        if (self > peer.Device && !peer.Wanted && slot.NextAttempt == 0)
+        if (self > peer.Device && peer.LastWanted == 0 && slot.NextAttempt == 0)
         {
             slot.NextAttempt = now + Ticks(HigherWaits);
             return;

@@ -92,6 +92,9 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>A look-up is under way.</summary>
     public bool LookingUp { get; set; }
 
+    /// <summary>When traffic last waited for this peer, clock timestamp; 0 = never.</summary>
+    public long LastWanted { get; set; }
+
     /// <summary>When to look up next, clock timestamp.</summary>
     public long NextLookup { get; set; }
 

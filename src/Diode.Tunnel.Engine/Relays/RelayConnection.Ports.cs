@@ -37,7 +37,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             _requests[_session.GetObject(key)] = done;
         }
 
-        WakeSender();
+        Flush();
         return true;
     }
 
@@ -58,7 +58,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             };
         }
 
-        WakeSender();
+        Flush();
     }
 
     /// <summary>Lets the session look at its clock, and closes it if its last ping has waited too long.</summary>
@@ -90,7 +90,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             _opening[_session.PortOpen(device, name, "rw")] = (use, device, done);
         }
 
-        WakeSender();
+        Flush();
         return true;
     }
 
@@ -108,7 +108,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             _session.AcceptPort(request.Incoming);
         }
 
-        WakeSender();
+        Flush();
         return port;
     }
 
@@ -123,7 +123,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             }
         }
 
-        WakeSender();
+        Flush();
     }
 
     /// <summary>Closes a port from this side.</summary>
@@ -138,7 +138,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             }
         }
 
-        WakeSender();
+        Flush();
     }
 
     /// <summary>Sends data that may be dropped rather than wait longer than the budget. False: dropped and counted.</summary>
@@ -160,7 +160,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             _session.PortSend(port, data);
         }
 
-        WakeSender();
+        Flush();
         return true;
     }
 
@@ -183,7 +183,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             }
         }
 
-        WakeSender();
+        Flush();
         return true;
     }
 

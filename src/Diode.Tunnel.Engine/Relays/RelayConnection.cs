@@ -12,8 +12,9 @@ using Microsoft.Extensions.Logging;
 namespace Diode.Tunnel.Engine.Relays;
 
 /// <summary>
-/// One session with one relay: TCP, TLS and the Edge protocol. Two threads of its own, one receiving, one sending; all protocol state is
-/// behind one lock that is never held across a system call. Owner callbacks run on the receive thread, outside the lock.
+/// One session with one relay: TCP, TLS and the Edge protocol. All protocol state is behind one lock that is never held across a system
+/// call. A thread of its own receives. Whoever has something to send sends it itself as far as the socket takes it (no hand-over, no
+/// delay); what is left is sent by a second thread. Owner callbacks run on the receive thread, outside the lock.
 /// </summary>
 internal sealed partial class RelayConnection : IDisposable
 {
@@ -22,6 +23,15 @@ internal sealed partial class RelayConnection : IDisposable
 
     /// <summary>Bytes read from the socket at once: four full TLS records.</summary>
     private const int ReceiveBytes = 64 * 1024;
+
+    /// <summary>Room for the record headers and tags of that much data.</summary>
+    private const int CipherOverhead = 4096;
+
+    /// <summary>Longest wait for a full socket before looking whether the session is closed, in microseconds.</summary>
+    private const int WritePoll = 200_000;
+
+    /// <summary>Longest wait for data before looking whether the session is closed, in microseconds.</summary>
+    private const int ReadPoll = 1_000_000;
 
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _sendSignal = new(0);
@@ -34,6 +44,8 @@ internal sealed partial class RelayConnection : IDisposable
     private readonly EdgeClientSession _session;
     private readonly ArrayBufferWriter<byte> _plaintext = new(ReceiveBytes);
     private readonly SendBudget _budget;
+    private readonly byte[] _plain = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
+    private readonly byte[] _cipher = GC.AllocateUninitializedArray<byte>(ReceiveBytes + CipherOverhead, pinned: true);
     private Socket? _socket;
     private Task? _receiving;
     private Task? _sending;
@@ -41,6 +53,9 @@ internal sealed partial class RelayConnection : IDisposable
     private string? _certificateProblem;
     private int _closed;
     private int _signalled;
+    private int _sendTurn;
+    private int _cipherStart;
+    private int _cipherEnd;
     private bool _sessionStarted;
     private bool _ready;
 
@@ -88,7 +103,7 @@ internal sealed partial class RelayConnection : IDisposable
         }
 
         _closeReason = reason;
-        _socket?.Dispose();
+        Unblock(_socket);
         _sendSignal.Release();
     }
 
@@ -107,6 +122,30 @@ internal sealed partial class RelayConnection : IDisposable
         }
 
         _sendSignal.Dispose();
+    }
+
+    /// <summary>Ends the connection so that a thread that waits on it wakes up, then frees it.</summary>
+    private static void Unblock(Socket? socket)
+    {
+        if (socket is null)
+        {
+            return;
+        }
+
+        try
+        {
+            socket.Shutdown(SocketShutdown.Both);
+        }
+        catch (SocketException)
+        {
+            // Not connected (any more): nobody waits.
+        }
+        catch (ObjectDisposedException)
+        {
+            // Freed already.
+        }
+
+        socket.Dispose();
     }
 
     private bool ValidateCertificate(ReadOnlySpan<byte> der)
@@ -138,9 +177,10 @@ internal sealed partial class RelayConnection : IDisposable
             }
 
             ConnectWithTimeout(_socket, endpoint);
+            _socket.Blocking = false;
             _sending = Task.Factory.StartNew(
                 SendLoop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-            WakeSender();
+            Flush();
             reason = ReceiveUntilClosed(_socket) ?? reason;
         }
         catch (SocketException e)
@@ -176,7 +216,18 @@ internal sealed partial class RelayConnection : IDisposable
         byte[] buffer = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
         while (true)
         {
-            int received = socket.Receive(buffer);
+            int received = socket.Receive(buffer, SocketFlags.None, out SocketError error);
+            if (error == SocketError.WouldBlock)
+            {
+                socket.Poll(ReadPoll, SelectMode.SelectRead);
+                continue;
+            }
+
+            if (error != SocketError.Success)
+            {
+                throw new SocketException((int)error);
+            }
+
             if (received == 0)
             {
                 return null;
@@ -188,12 +239,8 @@ internal sealed partial class RelayConnection : IDisposable
                 failure = ReceiveLocked(buffer.AsSpan(0, received));
             }
 
-            if (_session.PendingOutput > 0 || _tls.PendingOutput > 0)
-            {
-                WakeSender();
-            }
-
             Deliver();
+            Flush();
             if (failure is not null)
             {
                 return failure;
@@ -225,10 +272,9 @@ internal sealed partial class RelayConnection : IDisposable
         return result == TlsResult.Closed ? "the relay closed the connection" : null;
     }
 
+    /// <summary>Waits until the socket takes more, and sends what others had to leave.</summary>
     private void SendLoop()
     {
-        byte[] plain = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
-        byte[] cipher = GC.AllocateUninitializedArray<byte>(ReceiveBytes + 4096, pinned: true);
         try
         {
             while (Volatile.Read(ref _closed) == 0)
@@ -237,7 +283,10 @@ internal sealed partial class RelayConnection : IDisposable
                 _sendSignal.Wait();
 #pragma warning restore VSTHRD103
                 Volatile.Write(ref _signalled, 0);
-                SendPending(plain, cipher);
+                while (Volatile.Read(ref _closed) == 0 && !SendPending())
+                {
+                    _socket!.Poll(WritePoll, SelectMode.SelectWrite);
+                }
             }
         }
         catch (SocketException e)
@@ -250,41 +299,108 @@ internal sealed partial class RelayConnection : IDisposable
         }
     }
 
-    private void SendPending(byte[] plain, byte[] cipher)
+    /// <summary>Sends now what the socket takes; the rest, if any, is left to the send thread.</summary>
+    private void Flush()
     {
-        while (Volatile.Read(ref _closed) == 0)
+        try
         {
-            int length;
-            lock (_gate)
+            if (!SendPending() && Interlocked.Exchange(ref _signalled, 1) == 0)
             {
-                if (_tls.PendingOutput == 0 && _tls.IsHandshakeComplete && _session.PendingOutput > 0)
-                {
-                    _tls.Send(plain.AsSpan(0, _session.ReadOutput(plain)));
-                }
-
-                length = _tls.ReadOutput(cipher);
-                _budget.Drained(length);
+                _sendSignal.Release();
             }
-
-            if (length == 0)
-            {
-                return;
-            }
-
-            Socket socket = _socket!;
-            for (int sent = 0; sent < length;)
-            {
-                sent += socket.Send(cipher.AsSpan(sent, length - sent));
-            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed under us.
         }
     }
 
-    private void WakeSender()
+    /// <summary>
+    /// Encrypts and sends until nothing is left (true) or the socket is full (false). One thread at a time: another that comes
+    /// meanwhile leaves its data to the one at work, which looks again before it goes.
+    /// </summary>
+    private bool SendPending()
     {
-        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+        while (Interlocked.CompareExchange(ref _sendTurn, 1, 0) == 0)
         {
-            _sendSignal.Release();
+            bool sent;
+            try
+            {
+                sent = SendChunks();
+            }
+            finally
+            {
+                Volatile.Write(ref _sendTurn, 0);
+            }
+
+            if (!sent)
+            {
+                return false;
+            }
+
+            lock (_gate)
+            {
+                if (!HasOutputLocked())
+                {
+                    return true;
+                }
+            }
         }
+
+        return true;
+    }
+
+    private bool SendChunks()
+    {
+        if (_socket is not { } socket)
+        {
+            return true;
+        }
+
+        while (Volatile.Read(ref _closed) == 0)
+        {
+            if (_cipherStart == _cipherEnd && !EncryptNext())
+            {
+                return true;
+            }
+
+            int sent = socket.Send(_cipher.AsSpan(_cipherStart, _cipherEnd - _cipherStart), SocketFlags.None, out SocketError error);
+            if (error is SocketError.WouldBlock or SocketError.IOPending)
+            {
+                return false;
+            }
+
+            if (error != SocketError.Success)
+            {
+                Close($"the connection to the relay broke: {new SocketException((int)error).Message}");
+                return true;
+            }
+
+            _cipherStart += sent;
+        }
+
+        return true;
+    }
+
+    private bool EncryptNext()
+    {
+        lock (_gate)
+        {
+            if (_tls.PendingOutput == 0 && _tls.IsHandshakeComplete && _session.PendingOutput > 0)
+            {
+                _tls.Send(_plain.AsSpan(0, _session.ReadOutput(_plain)));
+            }
+
+            _cipherStart = 0;
+            _cipherEnd = _tls.ReadOutput(_cipher);
+            _budget.Drained(_cipherEnd);
+            return _cipherEnd > 0;
+        }
+    }
+
+    private bool HasOutputLocked()
+    {
+        return _tls.PendingOutput > 0 || (_tls.IsHandshakeComplete && _session.PendingOutput > 0);
     }
 
     private static string Describe(SocketException e, IPEndPoint endpoint)
