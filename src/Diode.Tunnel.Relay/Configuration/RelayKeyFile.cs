@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Storage;
 
 namespace Diode.Tunnel.Relay.Configuration;
 
@@ -59,7 +60,7 @@ internal static class RelayKeyFile
         return isKey && PrivateKey.TryFromBytes(bytes, out key);
     }
 
-    // Temporary file, flush to disk, rename: after a crash there is either no key or a whole one.
+    // After a crash there is either no key or a whole one.
     private static PrivateKey Create(string folder, string path)
     {
         if (OperatingSystem.IsWindows())
@@ -79,24 +80,10 @@ internal static class RelayKeyFile
         Span<byte> line = stackalloc byte[digits.Length + 1];
         System.Text.Encoding.ASCII.GetBytes(digits, line);
         line[^1] = (byte)'\n';
-        string temporary = path + ".new";
-        File.Delete(temporary);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = OwnerOnly;
-        }
-
-        using (var stream = new FileStream(temporary, options))
-        {
-            stream.Write(line);
-            stream.Flush(flushToDisk: true);
-        }
-
+        AtomicFile.Write(path, line, OwnerOnly);
         CryptographicOperations.ZeroMemory(bytes);
         CryptographicOperations.ZeroMemory(line);
         digits.Clear();
-        File.Move(temporary, path);
         return key;
     }
 }

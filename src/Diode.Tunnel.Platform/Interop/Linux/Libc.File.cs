@@ -5,6 +5,7 @@ namespace Diode.Tunnel.Platform.Interop.Linux;
 /// <summary>libc: descriptors, polling, ioctl. Names and values as in the kernel's headers (same on x64 and arm64).</summary>
 internal static partial class Libc
 {
+    internal const int O_RDONLY = 0x0;
     internal const int O_RDWR = 0x2;
     internal const int O_NONBLOCK = 0x800;
     internal const int O_CLOEXEC = 0x80000;
