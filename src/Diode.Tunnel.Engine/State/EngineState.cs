@@ -5,31 +5,37 @@ using Diode.Tunnel.Platform.Storage;
 namespace Diode.Tunnel.Engine.State;
 
 /// <summary>What the user asked for and what must survive a restart. Immutable; replaced as a whole.</summary>
-internal sealed record EngineState
+/// <remarks>
+/// Generated JSON code gives members that a file lacks their type's default, not the initializer's: hence the optional parameter and
+/// the setters that turn null into empty.
+/// </remarks>
+/// <param name="WantUp">The user wants the tunnel up.</param>
+internal sealed record EngineState(bool WantUp = true)
 {
     /// <summary>Form of the file; a newer one is refused rather than half-read.</summary>
     public const int CurrentSchema = 1;
 
+    private static readonly Dictionary<string, string> NoAddresses = [];
+
     public int Schema { get; init; } = CurrentSchema;
 
-    /// <summary>The user wants the tunnel up.</summary>
-    public bool WantUp { get; init; } = true;
-
     /// <summary>Published ports, in the words of the publish grammar.</summary>
-    public IReadOnlyList<PublishedPort> Published { get; init; } = [];
+    public IReadOnlyList<PublishedPort> Published { get; init => field = value ?? []; } = [];
 
     /// <summary>
     /// Last address of each relay that is configured by name: with the kill switch on, names cannot be resolved before a relay is reached.
     /// </summary>
-    public IReadOnlyDictionary<string, string> RelayAddresses { get; init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> RelayAddresses { get; init => field = value ?? NoAddresses; } = NoAddresses;
 
     /// <summary>The exit in use, null when off.</summary>
     public ExitChoice? Exit { get; init; }
 
     /// <summary>The exit this device offers, null when it offers none.</summary>
     public ExitOfferState? Offer { get; init; }
-
 }
+
+/// <summary>The one member that every version of the file has.</summary>
+internal sealed record SchemaOnly(int Schema);
 
 /// <summary>One published port.</summary>
 internal sealed record PublishedPort(string Port, IReadOnlyList<string> To);
@@ -41,8 +47,13 @@ internal sealed record ExitChoice(string Target, bool AllowLan);
 internal sealed record ExitOfferState(string Region, bool? Ipv4, bool? Ipv6);
 
 /// <summary>Generated JSON code of the state file.</summary>
-[JsonSourceGenerationOptions(WriteIndented = true, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(EngineState))]
+[JsonSerializable(typeof(SchemaOnly))]
 internal sealed partial class EngineStateContext : JsonSerializerContext;
 
 /// <summary>The state file: loaded at start, written at each change. Used by the engine loop alone.</summary>
@@ -54,23 +65,23 @@ internal sealed class EngineStateFile(string path)
     /// <summary>Problem found at loading, for <c>status</c>; null if none.</summary>
     public string? Warning { get; private set; }
 
-    /// <summary>Loads the file, else its last good copy, else the defaults. Never throws on a damaged file; it is set aside.</summary>
+    /// <summary>Loads the file, else its last good copy, else the defaults. A file that cannot be used is set aside, never overwritten.</summary>
+    /// <exception cref="IOException">The unusable file cannot be set aside.</exception>
     public void Load()
     {
-        if (TryLoad(path))
+        LoadResult result = TryLoad(path);
+        if (result is LoadResult.Loaded or LoadResult.Missing)
         {
             return;
         }
 
-        if (File.Exists(path))
-        {
-            string aside = path + ".damaged";
-            File.Move(path, aside, overwrite: true);
-            bool recovered = TryLoad(path + AtomicFile.LastGoodSuffix);
-            Warning = recovered
-                ? $"The state file was damaged; its last good copy is used. The damaged one is {aside}."
-                : $"The state file was damaged and is set aside as {aside}; published ports and exit choice start empty.";
-        }
+        string aside = path + (result == LoadResult.Newer ? ".newer" : ".damaged");
+        File.Move(path, aside, overwrite: true);
+        bool recovered = TryLoad(path + AtomicFile.LastGoodSuffix) == LoadResult.Loaded;
+        string what = result == LoadResult.Newer ? "The state file is of a newer version" : "The state file was damaged";
+        Warning = recovered
+            ? $"{what}; its last good copy is used. The other is kept as {aside}."
+            : $"{what} and is set aside as {aside}; published ports and exit choice start empty.";
     }
 
     /// <summary>Replaces the state and writes it.</summary>
@@ -81,22 +92,36 @@ internal sealed class EngineStateFile(string path)
         Current = state;
     }
 
-    private bool TryLoad(string file)
+    private LoadResult TryLoad(string file)
     {
         try
         {
-            EngineState? state = JsonSerializer.Deserialize(File.ReadAllBytes(file), EngineStateContext.Default.EngineState);
-            if (state is null || state.Schema != EngineState.CurrentSchema)
+            byte[] content = File.ReadAllBytes(file);
+            int? schema = JsonSerializer.Deserialize(content, EngineStateContext.Default.SchemaOnly)?.Schema;
+            if (schema != EngineState.CurrentSchema)
             {
-                return false;
+                return schema > EngineState.CurrentSchema ? LoadResult.Newer : LoadResult.Damaged;
             }
 
-            Current = state;
-            return true;
+            EngineState? state = JsonSerializer.Deserialize(content, EngineStateContext.Default.EngineState);
+            Current = state ?? Current;
+            return state is null ? LoadResult.Damaged : LoadResult.Loaded;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return LoadResult.Missing;
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            return false;
+            return LoadResult.Damaged;
         }
+    }
+
+    private enum LoadResult
+    {
+        Loaded,
+        Missing,
+        Damaged,
+        Newer,
     }
 }
