@@ -102,11 +102,21 @@ internal sealed class ExitClient(ExitRouting routing, PeerMesh mesh, Action chan
             return;
         }
 
-        Families = (grant.Ipv4 == true ? ExitFamilies.Ipv4 : 0) | (grant.Ipv6 == true ? ExitFamilies.Ipv6 : 0);
+        ExitFamilies families = (grant.Ipv4 == true ? ExitFamilies.Ipv4 : 0) | (grant.Ipv6 == true ? ExitFamilies.Ipv6 : 0);
+        try
+        {
+            routing.Use(families, Choice.AllowLan);
+        }
+        catch (Platform.PlatformException e)
+        {
+            HandleLoss(peer, $"the system refused: {e.Message}", refused: true);
+            return;
+        }
+
+        Families = families;
         Resolvers = [.. (grant.Resolvers ?? [])
             .Select(static text => IPAddress.TryParse(text, out IPAddress? address) ? address : null)
             .OfType<IPAddress>()];
-        routing.Use(Families, Choice.AllowLan);
         SetState(ExitClientState.Connected, "");
         Log.ExitConnected(logger, peer.Device.ToString(), peer.Hello?.Exit?.Region ?? "");
     }

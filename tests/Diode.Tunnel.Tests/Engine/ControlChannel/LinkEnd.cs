@@ -36,6 +36,9 @@ internal sealed class LinkEnd : IControlPort, IControlLinkEvents, IDisposable
 
     public List<ControlMessage> Messages { get; } = [];
 
+    /// <summary>If set, bytes move to this end as they are sent; otherwise <see cref="Run"/> moves them.</summary>
+    public LinkEnd? Peer { get; set; }
+
     /// <summary>Called for each message, before it is logged.</summary>
     public Action<ControlMessage> OnMessage { get; set; } = static _ => { };
 
@@ -61,6 +64,10 @@ internal sealed class LinkEnd : IControlPort, IControlLinkEvents, IDisposable
     public void Send(ReadOnlySpan<byte> data)
     {
         _sent.Enqueue(data.ToArray());
+        if (Peer is { } peer)
+        {
+            MoveTo(peer, int.MaxValue);
+        }
     }
 
     public void Close()
