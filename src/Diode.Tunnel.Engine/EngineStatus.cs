@@ -180,7 +180,7 @@ public sealed record ExitView
 
 /// <summary>An exit offered by a fleet member.</summary>
 public sealed record ExitOfferView(
-    string Device, string Label, string Region, bool Ipv4, bool Ipv6, double? RoundTripMs, bool Online, bool InUse);
+    string Device, string Label, string Region, bool Ipv4, bool Ipv6, double? RoundTripMs, string Assurance, bool Online, bool InUse);
 
 /// <summary>A published port.</summary>
 public sealed record PublishView(string Port, IReadOnlyList<string> To);

@@ -115,6 +115,7 @@ public sealed partial class TunnelEngine
             changed |= peer.Label != member.Label || peer.FleetName != fleet.Name;
             peer.Label = member.Label;
             peer.FleetName = fleet.Name;
+            peer.HasExitRole = member.HasRole(FleetRoles.Exit);
         }
 
         if (changed || _book is null)

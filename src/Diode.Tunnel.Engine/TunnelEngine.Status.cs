@@ -149,6 +149,7 @@ public sealed partial class TunnelEngine
             offer.Ipv4,
             offer.Ipv6,
             peer.RoundTrip?.TotalMilliseconds,
+            peer.HasExitRole ? "role exit, given by the operator" : "fleet member, by its own word",
             peer.Link is { IsOpen: true },
             _exitClient.State == ExitClientState.Connected && ReferenceEquals(_exitClient.Exit, peer));
     }

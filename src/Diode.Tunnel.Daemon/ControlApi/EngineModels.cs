@@ -121,7 +121,7 @@ internal static class EngineModels
                 RttMs = o.RoundTripMs,
                 Online = o.Online,
                 InUse = o.InUse,
-                Assurance = "fleet member",
+                Assurance = o.Assurance,
             })],
         };
     }

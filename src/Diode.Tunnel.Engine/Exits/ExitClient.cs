@@ -56,12 +56,13 @@ internal sealed class ExitClient(ExitRouting routing, PeerMesh mesh, Action chan
     /// <summary>Why the state is what it is, for people.</summary>
     public string Reason { get; private set; } = "";
 
-    /// <summary>Peers that offer an exit and match a wish.</summary>
+    /// <summary>Peers that offer an exit and match a wish: those with the operator's role first, the nearest first.</summary>
     public IEnumerable<TunnelPeer> Matching(string target)
     {
         return mesh.Peers.Values
             .Where(p => p.Hello?.Exit is { } offer && Matches(p, offer, target))
-            .OrderBy(static p => p.RoundTrip ?? TimeSpan.MaxValue);
+            .OrderByDescending(static p => p.HasExitRole)
+            .ThenBy(static p => p.RoundTrip ?? TimeSpan.MaxValue);
     }
 
     /// <summary>Begins to use an exit. From here on nothing leaves in the clear.</summary>

@@ -34,6 +34,9 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>Name of the fleet that <see cref="Label"/> is from.</summary>
     public string FleetName { get; set; } = "";
 
+    /// <summary>The operator gave the device the role of an exit.</summary>
+    public bool HasExitRole { get; set; }
+
     /// <summary>The WireGuard peer; null until the tunnel key is known.</summary>
     public Peer? Session
     {
