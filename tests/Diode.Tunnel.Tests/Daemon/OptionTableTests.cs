@@ -96,7 +96,7 @@ public sealed class OptionTableTests : IDisposable
         var random = new System.Random(7);
         int read = 0;
         int refused = 0;
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 10_000; i++)
         {
             byte[] mutated = [.. seed];
             for (int change = random.Next(1, 4); change > 0; change--)
