@@ -21,8 +21,12 @@ internal static class Ladder
             yield return new SessionRung(name, aead);
         }
 
-        // pipeline: adapter batch → filter → session → path and back, in memory. Belongs here.
-        // tunnel: two whole engines on a virtual network. Belongs here.
+        foreach ((string name, IAeadFactory aead) in Aeads())
+        {
+            yield return new PipelineRung(name, aead);
+        }
+
+        // tunnel: two daemons with real adapters; measured from outside by scripts/bench.sh.
     }
 
     public static IEnumerable<(string Name, IAeadFactory Aead)> Aeads()

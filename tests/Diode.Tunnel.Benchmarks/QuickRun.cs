@@ -15,7 +15,7 @@ internal static class QuickRun
 
     public static void Print(IEnumerable<IRung> rungs)
     {
-        Console.WriteLine($"{"rung",-36}{"ns/packet",12}{"GB/s",10}{"Gbit/s",10}{"B alloc/packet",18}");
+        Console.WriteLine($"{"rung",-40}{"ns/packet",12}{"GB/s",10}{"Gbit/s",10}{"B alloc/packet",18}");
         foreach (IRung rung in rungs)
         {
             using (rung)
@@ -25,7 +25,7 @@ internal static class QuickRun
                 double gigabytes = rung.PacketLength / nanoseconds;
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{rung.Name,-36}{nanoseconds,12:F0}{gigabytes,10:F2}{8 * gigabytes,10:F1}{allocated,18:F1}"));
+                    $"{rung.Name,-40}{nanoseconds,12:F0}{gigabytes,10:F2}{8 * gigabytes,10:F1}{allocated,18:F1}"));
             }
         }
     }

@@ -1,0 +1,36 @@
+using BenchmarkDotNet.Attributes;
+
+namespace Diode.Tunnel.Benchmarks;
+
+/// <summary>One packet of 1420 bytes from one adapter to another.</summary>
+[MemoryDiagnoser]
+public class PipelineBenchmarks : IDisposable
+{
+    private PipelineRung? _rung;
+
+    /// <summary>Which implementation.</summary>
+    [ParamsSource(nameof(Ciphers))]
+    public string Cipher { get; set; } = string.Empty;
+
+    /// <summary>Those of this machine.</summary>
+    public static IEnumerable<string> Ciphers => Ladder.Aeads().Select(aead => aead.Name);
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _rung = new PipelineRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead);
+    }
+
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        _rung?.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    [Benchmark]
+    public void SendAndDeliver()
+    {
+        _rung!.Packet();
+    }
+}
