@@ -47,7 +47,7 @@ stays_closed() { local _; for _ in 1 2 3 4 5 6; do if reachable laptop "http://$
 queries_only_from() { [ -s "$BN_STATE/queries" ] && ! grep -vxF "$1" "$BN_STATE/queries"; }
 
 need_root "$@"; need_dotnet
-need_packages iproute2 nftables iputils-ping curl ca-certificates openssl procps python3
+need_packages iproute2 nftables iputils-ping curl ca-certificates openssl procps python3 libsqlite3-0
 [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || die "no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
 if [ "${DEMO_BUILT:-0}" != 1 ]; then
   title "Building"

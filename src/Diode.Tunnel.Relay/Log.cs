@@ -39,4 +39,13 @@ internal static partial class Log
 
     [LoggerMessage(2022, LogLevel.Error, "The relay's timer ended by an internal error")]
     public static partial void TimerFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(2030, LogLevel.Error, "Tickets are kept in memory only and lost on a restart: {Reason}")]
+    public static partial void TicketsInMemory(ILogger logger, string reason);
+
+    [LoggerMessage(2031, LogLevel.Error, "{Count} tickets could not be written, trying again: {Reason}")]
+    public static partial void TicketsNotWritten(ILogger logger, int count, string reason);
+
+    [LoggerMessage(2032, LogLevel.Warning, "{Count} tickets in {File} are unreadable and ignored")]
+    public static partial void TicketsUnreadable(ILogger logger, int count, string file);
 }

@@ -7,6 +7,7 @@ using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Storage;
 using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Configuration;
@@ -30,6 +31,7 @@ public sealed class RelayNode : IAsyncDisposable
     private readonly RelayClock _clock;
     private readonly PrivateKey _key;
     private readonly TlsIdentity _identity;
+    private readonly ITicketStore? _ownStore;
     private readonly RelayCore _core;
     private readonly EdgeListener _listener;
     private readonly Meter _meter = new(MeterName);
@@ -43,12 +45,12 @@ public sealed class RelayNode : IAsyncDisposable
     /// <param name="time">Clock; the system's by default.</param>
     /// <exception cref="PlatformException">Key or ports cannot be used; the hint says what to do.</exception>
     public RelayNode(RelayOptions options, ILogger logger, TimeProvider? time = null)
-        : this(options, logger, time ?? TimeProvider.System, new WallChainClock(), new MemoryTicketStore())
+        : this(options, logger, time ?? TimeProvider.System, new WallChainClock(), null)
     {
     }
 
     internal RelayNode(
-        RelayOptions options, ILogger logger, TimeProvider time, IChainClock chain, ITicketStore store)
+        RelayOptions options, ILogger logger, TimeProvider time, IChainClock chain, ITicketStore? store)
     {
         ArgumentNullException.ThrowIfNull(options);
         _logger = logger;
@@ -65,6 +67,7 @@ public sealed class RelayNode : IAsyncDisposable
         _identity = new TlsIdentity(DeviceCertificate.Create(_key), secret);
         System.Security.Cryptography.CryptographicOperations.ZeroMemory(secret);
 
+        store ??= _ownStore = OpenStore(options.StateDirectory, logger);
         string host = options.Host ?? FindHost(options.Listen[0].Address);
         int firstPort = options.Listen[0].Port;
         RelayCore? core = null;
@@ -157,13 +160,28 @@ public sealed class RelayNode : IAsyncDisposable
     {
         await StopAsync();
         _listener.Dispose();
+        (_ownStore as IDisposable)?.Dispose();
         _meter.Dispose();
         _identity.Dispose();
         _key.Dispose();
         _stop.Dispose();
     }
 
-    private static IPEndPoint BindOrStop(EdgeListener listener, IPEndPoint endpoint)
+    private static ITicketStore OpenStore(string folder, ILogger logger)
+    {
+        try
+        {
+            return new SqliteTicketStore(Path.Combine(folder, SqliteTicketStore.FileName), logger);
+        }
+        catch (SqliteMissingException exception)
+        {
+            // Devices hand in new tickets after a restart: better than no relay.
+            Log.TicketsInMemory(logger, exception.Message);
+            return new MemoryTicketStore();
+        }
+    }
+
+    private IPEndPoint BindOrStop(EdgeListener listener, IPEndPoint endpoint)
     {
         try
         {
@@ -172,6 +190,7 @@ public sealed class RelayNode : IAsyncDisposable
         catch (PlatformException)
         {
             listener.Dispose();
+            (_ownStore as IDisposable)?.Dispose();
             throw;
         }
     }

@@ -15,7 +15,7 @@ public sealed record RelayOptions
     /// <summary>Host name or address announced to devices; null picks an address of this machine.</summary>
     public string? Host { get; init; }
 
-    /// <summary>Folder for the key of the relay.</summary>
+    /// <summary>Folder for the key of the relay and the tickets.</summary>
     public string StateDirectory { get; init; } = "/var/lib/diode-relay";
 
     /// <summary>Name shown to people; null makes one from host name and address.</summary>

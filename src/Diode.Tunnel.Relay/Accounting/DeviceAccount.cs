@@ -71,6 +71,15 @@ internal sealed class DeviceAccount(Address device, ulong epoch)
         Interlocked.Exchange(ref _usage, (long)usage);
     }
 
+    /// <summary>
+    /// Continues after a restart of the relay: what was paid in this epoch counts as used, since nobody knows better.
+    /// </summary>
+    public void Restore(ulong paid)
+    {
+        Interlocked.Exchange(ref _usage, (long)paid);
+        Interlocked.Exchange(ref _paid, (long)paid);
+    }
+
     /// <summary>Notes an accepted ticket.</summary>
     /// <param name="paid">Bytes covered in the current epoch.</param>
     /// <param name="nowMs">Unix milliseconds.</param>

@@ -5,7 +5,7 @@ namespace Diode.Tunnel.Relay.Accounting;
 
 /// <summary>
 /// The accepted, countersigned tickets, at most one per device, fleet and epoch. Thread-safe; calls of one device are
-/// made one at a time. A store on disk has the ticket safe when <see cref="Put"/> returns.
+/// made one at a time. A store on disk writes behind: <see cref="Put"/> does not wait for the disk.
 /// </summary>
 public interface ITicketStore
 {

@@ -53,6 +53,24 @@ public sealed class MemoryTicketStore : ITicketStore
         }
     }
 
+    /// <summary>A copy of all tickets, in no order of devices.</summary>
+    internal List<(Address Device, Ticket Ticket)> ReadAll()
+    {
+        lock (_gate)
+        {
+            List<(Address, Ticket)> all = [];
+            foreach ((Address device, Ticket[] tickets) in _tickets)
+            {
+                foreach (Ticket ticket in tickets)
+                {
+                    all.Add((device, ticket));
+                }
+            }
+
+            return all;
+        }
+    }
+
     private Ticket[] Get(Address device)
     {
         lock (_gate)

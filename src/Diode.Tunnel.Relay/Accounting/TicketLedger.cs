@@ -65,6 +65,7 @@ internal sealed class TicketLedger
                 }
 
                 account = new DeviceAccount(device, AccountingRules.GetWallEpoch(nowMs));
+                RestoreLocked(account, nowMs);
                 _accounts[device] = account;
             }
 
@@ -181,6 +182,16 @@ internal sealed class TicketLedger
         {
             _nextPurgeMs = nowMs + PurgeIntervalMs;
             Purge(nowMs);
+        }
+    }
+
+    // A store on disk remembers tickets of devices that this process has not seen yet.
+    private void RestoreLocked(DeviceAccount account, long nowMs)
+    {
+        account.Restore(FindPaid(account.Device, nowMs));
+        foreach (Ticket ticket in _store.FindAll(account.Device))
+        {
+            _totalScore += ticket.Epoch == _chain.GetEpoch(GetChainId(ticket), nowMs) ? ticket.Score : 0;
         }
     }
 

@@ -1,4 +1,6 @@
 using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Relay.Accounting;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -29,6 +31,19 @@ public sealed class RelayProcessTests(ITestOutputHelper output) : IDisposable
         await using RelayClient again = await RelayClient.ConnectAsync(second.Uri, client.Device);
         Assert.Equal(0, second.Stop());
         await again.Ended.WaitAsync(TimeSpan.FromSeconds(20));
+    }
+
+    [Fact]
+    public async Task A_ticket_outlives_a_kill()
+    {
+        using var relay = new RelayProcess(_folder);
+        await using RelayClient client = await RelayClient.ConnectAsync(relay.Uri);
+
+        // It is written a few milliseconds after it was accepted.
+        await Task.Delay(100);
+        relay.Kill();
+        using var store = new SqliteTicketStore(Path.Combine(_folder, SqliteTicketStore.FileName), NullLogger.Instance);
+        Assert.True(Assert.Single(store.FindAll(client.Address)).IsSignedBy(client.Address));
     }
 
     [Fact]

@@ -20,7 +20,7 @@ internal sealed class RelayWorld
     private readonly Queue<uint> _refs = new();
     private uint _nextRef = 0x1000_0000;
 
-    public RelayWorld(RelayLimits? limits = null, IChainClock? chain = null, PrivateKey? key = null)
+    public RelayWorld(RelayLimits? limits = null, IChainClock? chain = null, PrivateKey? key = null, ITicketStore? store = null)
     {
         Key = key ?? PrivateKey.Generate();
         Core = new RelayCore(
@@ -28,7 +28,7 @@ internal sealed class RelayWorld
             limits ?? new RelayLimits(),
             new ServerAnnouncement(Key, "127.0.0.1", 41046, "0.1.0", "test", StartMs),
             chain ?? new WallChainClock(),
-            new MemoryTicketStore(),
+            store ?? new MemoryTicketStore(),
             () => _refs.TryDequeue(out uint known) ? known : _nextRef++);
     }
 
