@@ -23,7 +23,7 @@ public sealed partial class EdgeServerSession
     private const uint FirstRequestId = 0x1000_0000;
 
     [ThreadStatic]
-    private static RlpWriter? t_writer;
+    private static RlpWriter? _writer;
 
     private uint _lastRequestId;
 
@@ -219,7 +219,7 @@ public sealed partial class EdgeServerSession
 
     private static RlpWriter BeginReply(in RequestId id, ReadOnlySpan<byte> kind)
     {
-        RlpWriter writer = t_writer ??= new RlpWriter(1024);
+        RlpWriter writer = _writer ??= new RlpWriter(1024);
         writer.Reset();
         writer.BeginList();
         id.WriteTo(writer);
@@ -230,7 +230,7 @@ public sealed partial class EdgeServerSession
 
     private RlpWriter BeginRequest(ReadOnlySpan<byte> method)
     {
-        RlpWriter writer = t_writer ??= new RlpWriter(1024);
+        RlpWriter writer = _writer ??= new RlpWriter(1024);
         writer.Reset();
         writer.BeginList();
         writer.WriteUInt64(NextRequestId());

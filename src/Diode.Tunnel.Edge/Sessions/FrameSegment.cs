@@ -10,8 +10,8 @@ internal sealed class FrameSegment
     private const int MaxPooled = 512;
 
     private static readonly Lock Gate = new();
-    private static FrameSegment? s_free;
-    private static int s_freeCount;
+    private static FrameSegment? _free;
+    private static int _freeCount;
 
     private FrameSegment()
     {
@@ -30,11 +30,11 @@ internal sealed class FrameSegment
     {
         lock (Gate)
         {
-            FrameSegment? segment = s_free;
+            FrameSegment? segment = _free;
             if (segment is not null)
             {
-                s_free = segment.Next;
-                s_freeCount--;
+                _free = segment.Next;
+                _freeCount--;
                 segment.Next = null;
                 return segment;
             }
@@ -50,11 +50,11 @@ internal sealed class FrameSegment
         segment.Next = null;
         lock (Gate)
         {
-            if (s_freeCount < MaxPooled)
+            if (_freeCount < MaxPooled)
             {
-                segment.Next = s_free;
-                s_free = segment;
-                s_freeCount++;
+                segment.Next = _free;
+                _free = segment;
+                _freeCount++;
             }
         }
     }

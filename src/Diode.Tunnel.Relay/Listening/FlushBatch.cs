@@ -7,7 +7,7 @@ namespace Diode.Tunnel.Relay.Listening;
 internal sealed class FlushBatch
 {
     [ThreadStatic]
-    private static FlushBatch? t_current;
+    private static FlushBatch? _current;
 
     private readonly List<EdgeConnection> _connections = [];
     private bool _active;
@@ -15,14 +15,14 @@ internal sealed class FlushBatch
     /// <summary>Collects on this thread until <see cref="End"/>.</summary>
     public static void Begin()
     {
-        FlushBatch batch = t_current ??= new FlushBatch();
+        FlushBatch batch = _current ??= new FlushBatch();
         batch._active = true;
     }
 
     /// <summary>Adds a connection to the running batch; false when there is none.</summary>
     public static bool TryAdd(EdgeConnection connection)
     {
-        FlushBatch? batch = t_current;
+        FlushBatch? batch = _current;
         if (batch is null || !batch._active)
         {
             return false;
@@ -35,7 +35,7 @@ internal sealed class FlushBatch
     /// <summary>Flushes what was collected.</summary>
     public static void End()
     {
-        FlushBatch batch = t_current!;
+        FlushBatch batch = _current!;
         batch._active = false;
         foreach (EdgeConnection connection in batch._connections)
         {

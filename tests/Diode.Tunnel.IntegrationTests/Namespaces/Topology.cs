@@ -15,8 +15,8 @@ internal sealed class Topology : IDisposable
     private const string NetnsFiles = "/etc/netns";
 
     private static readonly Lock Gate = new();
-    private static int s_count;
-    private static bool s_swept;
+    private static int _count;
+    private static bool _swept;
 
     private readonly string _prefix;
     private readonly List<string> _hosts = [];
@@ -31,13 +31,13 @@ internal sealed class Topology : IDisposable
 
         lock (Gate)
         {
-            if (!s_swept)
+            if (!_swept)
             {
-                s_swept = true;
+                _swept = true;
                 SweepDeadRuns();
             }
 
-            _prefix = string.Create(CultureInfo.InvariantCulture, $"{Prefix}-{Environment.ProcessId}-{++s_count}");
+            _prefix = string.Create(CultureInfo.InvariantCulture, $"{Prefix}-{Environment.ProcessId}-{++_count}");
         }
 
         Folder = Directory.CreateTempSubdirectory(_prefix + "-").FullName;

@@ -19,11 +19,11 @@ internal sealed partial class WireGuardLink : IDisposable
     private const int Port = 51820;
     private const int Mtu = 1420;
 
-    private static int s_links;
+    private static int _links;
 
     // wireguard-go's control socket is named after the interface and shared by all namespaces.
     private readonly string _device = string.Create(
-        CultureInfo.InvariantCulture, $"w{Environment.ProcessId}x{Interlocked.Increment(ref s_links)}");
+        CultureInfo.InvariantCulture, $"w{Environment.ProcessId}x{Interlocked.Increment(ref _links)}");
 
     private readonly string _presharedKey;
     private readonly KeyPair _ourKey;
