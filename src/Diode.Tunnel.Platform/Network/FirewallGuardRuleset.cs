@@ -98,7 +98,9 @@ public static class FirewallGuardRuleset
                     text.Line($"oifname {adapter} ip6 daddr {mesh} accept");
                 }
 
-                // Also on the adapter itself, where the exit would drop it silently.
+                // Also on the adapter itself, where the exit would drop it silently. TCP by reset: an ICMP error that comes while
+                // connect() holds the socket only ends the connection at its first retransmission, a second later.
+                text.Line($"oifname {adapter} meta nfproto ipv6 meta l4proto tcp counter reject with tcp reset");
                 text.Line($"oifname {adapter} meta nfproto ipv6 counter reject with icmpx type no-route");
             }
         }
