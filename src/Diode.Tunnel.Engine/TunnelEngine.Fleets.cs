@@ -82,7 +82,11 @@ public sealed partial class TunnelEngine
         int own = _up?.Adapter.InterfaceIndex
             ?? network.Interfaces.FirstOrDefault(i => i.Name == _options.InterfaceName)?.Index
             ?? 0;
-        return [.. network.FindOverlaps(_addressPool.Network, own).Select(static r => r.Destination)];
+        System.Net.IPNetwork[] routes = [.. network.FindOverlaps(_addressPool.Network, own).Select(static r => r.Destination)
+            .Where(static r => !ResolverAddresses.Contains(r.BaseAddress)).Distinct()];
+
+        // Of a network and its own addresses inside it (the local table) only the network.
+        return [.. routes.Where(r => !routes.Any(o => o.PrefixLength < r.PrefixLength && o.Contains(r.BaseAddress)))];
     }
 
     /// <summary>Makes peers, sessions, addresses and names follow the fleets. Removed devices lose their sessions here.</summary>
