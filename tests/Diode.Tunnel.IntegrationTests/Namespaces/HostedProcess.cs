@@ -12,6 +12,7 @@ internal sealed class HostedProcess : IDisposable
     private readonly Process _process = new();
     private readonly StringBuilder _output = new();
     private readonly string _description;
+    private bool _disposed;
 
     public HostedProcess(string host, string ns, string[] command)
     {
@@ -36,6 +37,9 @@ internal sealed class HostedProcess : IDisposable
     public int Id => _process.Id;
 
     public bool HasExited => _process.HasExited;
+
+    /// <summary>Only after <see cref="WaitForExit"/>.</summary>
+    public int ExitCode => _process.ExitCode;
 
     /// <summary>Everything printed so far, both streams.</summary>
     public string Output
@@ -75,6 +79,12 @@ internal sealed class HostedProcess : IDisposable
 
     public void Dispose()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         Signal("TERM");
         if (!_process.WaitForExit(GraceToStop))
         {

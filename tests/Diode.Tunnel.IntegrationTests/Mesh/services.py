@@ -1,0 +1,95 @@
+"""The services of the mesh tests' hosts (standard library only). Prints what it saw, one line each.
+
+services.py web PORT...              GET / answers with the caller's address; GET /stream with the time, ten times a second;
+                                     PUT with the SHA-256 of what arrived. Prints "web CALLER".
+services.py dns ADDRESS NAME=IPV4... A records on port 53/udp of one address. Prints "dns ADDRESS CALLER NAME".
+"""
+import hashlib
+import http.server
+import socket
+import struct
+import sys
+import threading
+import time
+
+
+class Web(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def reply(self, text):
+        body = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        caller = self.client_address[0].removeprefix("::ffff:")
+        print("web", caller, flush=True)
+        if self.path != "/stream":
+            return self.reply(caller)
+        self.send_response(200)
+        self.end_headers()
+        while True:
+            self.wfile.write(f"{time.time()}\n".encode())
+            time.sleep(0.1)
+
+    def do_PUT(self):
+        left, digest = int(self.headers["Content-Length"]), hashlib.sha256()
+        while left:
+            block = self.rfile.read(min(left, 1 << 18))
+            if not block:
+                return
+            digest.update(block)
+            left -= len(block)
+        self.reply(digest.hexdigest())
+
+    def log_message(self, format, *args):
+        pass
+
+
+def answer(query, names):
+    """One A record, an empty answer for another type of a known name, NXDOMAIN otherwise; and the name asked for."""
+    labels, i = [], 12
+    while query[i]:
+        labels.append(query[i + 1:i + 1 + query[i]].decode("ascii", "replace").lower())
+        i += query[i] + 1
+    name, kind = ".".join(labels), struct.unpack(">H", query[i + 1:i + 3])[0]
+    address = names.get(name)
+    record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 5, 4) + socket.inet_aton(address) if address and kind == 1 else b""
+    flags = 0x8180 if address else 0x8183
+    return query[:2] + struct.pack(">HHHHH", flags, 1, 1 if record else 0, 0, 0) + query[12:i + 5] + record, name
+
+
+def serve_names(own, names):
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((own, 53))
+    print("ready", flush=True)
+    while True:
+        query, source = server.recvfrom(2048)
+        try:
+            reply, name = answer(query, names)
+            print("dns", own, source[0], name, flush=True)
+            server.sendto(reply, source)
+        except (IndexError, struct.error, OSError):
+            pass
+
+
+if sys.argv[1] == "web":
+    servers = [Web(("::", int(port)), Handler) for port in sys.argv[2:]]
+    print("ready", flush=True)
+    for server in servers[1:]:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    servers[0].serve_forever()
+else:
+    serve_names(sys.argv[2], dict(pair.split("=") for pair in sys.argv[3:]))
