@@ -162,6 +162,13 @@ public sealed partial class TunnelEngine
             health.Add(new HealthView("STATE_DAMAGED", false, warning, null));
         }
 
+        if (_exitClient.State == ExitClientState.Disconnected && _changes.ActiveScopes.Contains(ExitRouting.GuardScope))
+        {
+            health.Add(new HealthView(
+                "GUARD_LEFT", true, "The kill switch of an exit is still closed: traffic outside the tunnel is refused.",
+                "To open it: sudo diode-tunnel exit off"));
+        }
+
         if (_problem.Length > 0)
         {
             health.Add(new HealthView("DOWN", true, _problem, _problemHint.Length > 0 ? _problemHint : null));

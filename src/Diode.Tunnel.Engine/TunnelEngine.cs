@@ -245,9 +245,10 @@ public sealed partial class TunnelEngine : IAsyncDisposable
             Log.ManifestProblem(_logger, problem);
         }
 
-        // The kill switch of a dead predecessor stays until this process has put its own in place.
-        bool exitWanted = _state.Current is { WantUp: true, Exit: not null };
-        foreach (RecoveredChange change in _changes.Recover(scope => exitWanted && scope == ExitRouting.GuardScope))
+        // The kill switch of a dead predecessor stays until this process has put its own in place. Where the state file is lost, nobody
+        // knows whether an exit was wanted: it stays until the user opens it.
+        bool keepGuard = _state.Current is { WantUp: true, Exit: not null } || _state.Warning is not null;
+        foreach (RecoveredChange change in _changes.Recover(scope => keepGuard && scope == ExitRouting.GuardScope))
         {
             Log.ChangeRecovered(_logger, change.Scope, change.Kind, change.Outcome.ToString());
         }

@@ -135,6 +135,7 @@ internal sealed class ExitClient(ExitRouting routing, PeerMesh mesh, Action chan
             _refused[peer.Device] = time.GetTimestamp();
         }
 
+        PeerMesh.Send(peer, new ControlMessage { Type = ControlMessage.ExitRelease, Reason = reason });
         Drop();
         SetState(ExitClientState.Connecting, $"{Name(peer)}: {reason}");
         AskNext();

@@ -83,6 +83,7 @@ public sealed class DeviceKeys : IDisposable
         {
             if (File.Exists(path))
             {
+                ThrowIfReadableByOthers(path);
                 string text = File.ReadAllText(path).Trim();
                 return text.Length == KeyBytes * 2 && text.All(char.IsAsciiHexDigit)
                     ? Convert.FromHexString(text)
@@ -105,6 +106,16 @@ public sealed class DeviceKeys : IDisposable
         {
             throw new TunnelException(
                 $"The key file {path} cannot be read or made: {e.Message}", "Run the daemon as root, or give it another --state-dir.");
+        }
+    }
+
+    private static void ThrowIfReadableByOthers(string path)
+    {
+        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & ~OwnerOnly) != 0)
+        {
+            throw new TunnelException(
+                $"The key file {path} may be read by others.", $"If nobody has copied it, run: chmod 600 {path}", "SYSTEM");
         }
     }
 

@@ -144,10 +144,11 @@ public sealed class ExitClientTests : IDisposable
         }
 
         Assert.Equal(ExitClientState.Blocked, _client.State);
-        Assert.Single(Heard(end));
+        Assert.Single(Heard(end), static m => m.Type == ControlMessage.ExitRequest);
+        Assert.Single(Heard(end), static m => m.Type == ControlMessage.ExitRelease);
         _time.Advance(TimeSpan.FromSeconds(2));
         _client.Tick();
-        Assert.Equal(2, Heard(end).Count);
+        Assert.Equal(2, Heard(end).Count(static m => m.Type == ControlMessage.ExitRequest));
         Assert.Equal(ExitClientState.Connecting, _client.State);
     }
 
