@@ -57,6 +57,7 @@ public class RequestMutationTests
         {
             T request = JsonSerializer.Deserialize(bytes, type) ?? throw new JsonException("null");
             check(request);
-        });
+        }
+        );
     }
 }
