@@ -44,6 +44,9 @@ internal static partial class Log
     [LoggerMessage(1031, LogLevel.Warning, "Refused a manifest from {Device}: {Reason}")]
     public static partial void ManifestRefused(ILogger logger, string device, string reason);
 
+    [LoggerMessage(1032, LogLevel.Information, "Renewed the manifest of fleet {Fleet}")]
+    public static partial void FleetRenewed(ILogger logger, string fleet);
+
     [LoggerMessage(1040, LogLevel.Information, "Exit open: region {Region}, IPv4 by {Egress4}, IPv6 by {Egress6}")]
     public static partial void ExitOpened(ILogger logger, string region, string egress4, string egress6);
 

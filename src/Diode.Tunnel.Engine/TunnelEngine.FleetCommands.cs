@@ -140,6 +140,26 @@ public sealed partial class TunnelEngine
             cancellation);
     }
 
+    /// <summary>
+    /// Signs the fleets operated here anew before they run out, also ones that have: as long as the operator's daemon runs now and then,
+    /// no fleet ends by forgetting.
+    /// </summary>
+    private void RenewFleets()
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        foreach (FleetManifest fleet in _manifests.Fleets)
+        {
+            if (fleet.Expires - now < (fleet.Expires - fleet.Issued) / 3 && TryOpenOperatorKey(fleet, out PrivateKey? key))
+            {
+                using (key)
+                {
+                    Commit(ManifestEditor.Edit(fleet), key);
+                    Log.FleetRenewed(_logger, fleet.Name);
+                }
+            }
+        }
+    }
+
     private Task<FleetView> EditFleetAsync(
         string? fleet, Func<ManifestEditor, FleetManifest, string?> edit, CancellationToken cancellation)
     {

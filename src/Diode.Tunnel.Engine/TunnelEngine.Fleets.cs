@@ -38,6 +38,7 @@ public sealed partial class TunnelEngine
         }
 
         _nextPoll = now + (long)(PollInterval.TotalSeconds * _time.TimestampFrequency);
+        RenewFleets();
         bool changed = false;
         foreach (ManifestFileSource source in _manifestFiles)
         {

@@ -106,7 +106,8 @@ public sealed class FleetManifest
         {
             return new ManifestVerdict(
                 ManifestError.Expired,
-                $"expired at {Format(Expires)}: the operator of fleet '{Name}' has to sign a new version (diode-tunnel fleet renew)");
+                $"expired at {Format(Expires)}: take the current one from the operator of fleet '{Name}', whose daemon renews it "
+                + "(there: diode-tunnel fleet export)");
         }
 
         return Issued > now + MaxClockSkew

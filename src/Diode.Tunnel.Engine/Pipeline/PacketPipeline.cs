@@ -199,6 +199,13 @@ internal sealed class PacketPipeline(
             return;
         }
 
+        if (!ExitPolicy.IsPublic(packet.Destination))
+        {
+            // The exit would drop it silently.
+            Refuse(buffer, packet, UnreachableReason.AdministrativelyProhibited, PipelineDrop.OutNotRouted);
+            return;
+        }
+
         ExitFamilies family = packet.IsIpv4 ? ExitFamilies.Ipv4 : ExitFamilies.Ipv6;
         if (snapshot.Exit is not { } exit || (snapshot.ExitFamilies & family) == 0)
         {
