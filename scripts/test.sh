@@ -56,11 +56,11 @@ for part in "${parts[@]}"; do
   case "$part" in unit|vectors|integration|demo) ;; *) sed -n '2,8p' "$0" >&2; exit 2;; esac
 done
 
+[ "${parts[*]}" = vectors ] || need_root "$@"
 need_dotnet
 if [ "${parts[*]}" = vectors ]; then
   targets=(tests/Diode.Tunnel.Vectors)                                   # pure: neither root nor packages
 else
-  need_root "$@"
   need_packages iproute2 nftables iputils-ping iperf3 ethtool procps curl ca-certificates openssl gcc libc6-dev bind9-dnsutils python3 \
     wireguard-go wireguard-tools libsqlite3-0
   [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || die "no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
