@@ -3,6 +3,7 @@ using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.PhysicalPorts;
 using Diode.Tunnel.Relay.Ports;
 using Diode.Tunnel.Relay.Sessions;
 
@@ -25,6 +26,7 @@ internal sealed class RelayCore
         ServerAnnouncement announcement,
         IChainClock chain,
         ITicketStore store,
+        IPhysicalSocketFactory sockets,
         Func<uint>? nextRef = null)
     {
         Address = key.Address;
@@ -35,6 +37,7 @@ internal sealed class RelayCore
         Ports = new PortTable(
             nextRef ?? (() => (uint)RandomNumberGenerator.GetInt32((int)FirstRef, int.MaxValue)),
             limits.MaxPortsPerSession);
+        PhysicalPorts = new PhysicalPortTable(sockets, limits, Counters);
         var writer = new RlpWriter();
         writer.WriteText(announcement.Version);
         writer.WriteText(announcement.Description);
@@ -53,6 +56,8 @@ internal sealed class RelayCore
     public SessionDirectory Directory { get; } = new();
 
     public PortTable Ports { get; }
+
+    public PhysicalPortTable PhysicalPorts { get; }
 
     public TicketLedger Tickets { get; }
 
@@ -82,6 +87,7 @@ internal sealed class RelayCore
         session.MarkClosed();
         session.Edge.Output.Close();
         Ports.CloseAll(session);
+        PhysicalPorts.CloseAll(session);
         Tickets.CloseAccount(session.Account);
     }
 
@@ -89,6 +95,7 @@ internal sealed class RelayCore
     public void Tick(long nowMs)
     {
         Ports.Tick(nowMs);
+        PhysicalPorts.Tick(nowMs);
         Tickets.Tick(nowMs);
         foreach (RelaySession session in Directory.Snapshot())
         {

@@ -17,6 +17,10 @@ internal sealed class RelayCounters
     private long _bytesRelayed;
     private long _framesRelayed;
     private long _throttled;
+    private long _physicalOpened;
+    private long _physicalPieces;
+    private long _physicalBytes;
+    private long _physicalDrops;
 
     public void Accepted() => Interlocked.Increment(ref _accepted);
 
@@ -42,6 +46,16 @@ internal sealed class RelayCounters
 
     public void Throttled() => Interlocked.Increment(ref _throttled);
 
+    public void PhysicalPortOpened() => Interlocked.Increment(ref _physicalOpened);
+
+    public void PhysicalDrop() => Interlocked.Increment(ref _physicalDrops);
+
+    public void CarriedPhysically(int bytes)
+    {
+        Interlocked.Increment(ref _physicalPieces);
+        Interlocked.Add(ref _physicalBytes, bytes);
+    }
+
     public void Relayed(int bytes)
     {
         Interlocked.Increment(ref _framesRelayed);
@@ -65,5 +79,9 @@ internal sealed class RelayCounters
         yield return new("port_frames", Volatile.Read(ref _framesRelayed));
         yield return new("port_bytes", Volatile.Read(ref _bytesRelayed));
         yield return new("senders_throttled", Volatile.Read(ref _throttled));
+        yield return new("physical_ports_opened", Volatile.Read(ref _physicalOpened));
+        yield return new("physical_port_packets", Volatile.Read(ref _physicalPieces));
+        yield return new("physical_port_bytes", Volatile.Read(ref _physicalBytes));
+        yield return new("physical_port_drops", Volatile.Read(ref _physicalDrops));
     }
 }

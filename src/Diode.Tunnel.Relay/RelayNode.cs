@@ -12,6 +12,7 @@ using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Configuration;
 using Diode.Tunnel.Relay.Listening;
+using Diode.Tunnel.Relay.PhysicalPorts;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Relay;
@@ -70,6 +71,7 @@ public sealed class RelayNode : IAsyncDisposable
         store ??= _ownStore = OpenStore(options.StateDirectory, logger);
         string host = options.Host ?? FindHost(options.Listen[0].Address);
         int firstPort = options.Listen[0].Port;
+        var sockets = new PhysicalSocketFactory(ChoosePhysicalAddress(options.Listen[0].Address), _clock);
         RelayCore? core = null;
         EdgeListener? listener = null;
         List<IPEndPoint> bound = [];
@@ -79,7 +81,7 @@ public sealed class RelayNode : IAsyncDisposable
             if (listener is null)
             {
                 firstPort = endpoint.Port != 0 ? endpoint.Port : FindFreePort(endpoint.Address);
-                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, options.Name), chain, store);
+                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, options.Name), chain, store, sockets);
                 listener = new EdgeListener(core, _clock, _identity, logger);
             }
 
@@ -134,6 +136,7 @@ public sealed class RelayNode : IAsyncDisposable
             ["devices"] = _core.Directory.DeviceCount,
             ["connections"] = _listener.ConnectionCount,
             ["port_ends"] = _core.Ports.Count,
+            ["physical_ports"] = _core.PhysicalPorts.Count,
             ["accounts"] = _core.Tickets.AccountCount,
         };
         return values;
@@ -152,6 +155,7 @@ public sealed class RelayNode : IAsyncDisposable
         await _stop.CancelAsync();
         await _timer;
         await _listener.StopAsync();
+        _core.PhysicalPorts.CloseAll();
         Log.Stopped(_logger, sessions);
     }
 
@@ -193,6 +197,12 @@ public sealed class RelayNode : IAsyncDisposable
             (_ownStore as IDisposable)?.Dispose();
             throw;
         }
+    }
+
+    // Real relays bind IPv4 on all interfaces. An operator who listens on one address means that one.
+    private static IPAddress ChoosePhysicalAddress(IPAddress listen)
+    {
+        return listen.AddressFamily == AddressFamily.InterNetwork ? listen : IPAddress.Any;
     }
 
     private static string FindHost(IPAddress listen)

@@ -67,9 +67,10 @@ public sealed partial class EdgeServerSession
             _ when method.SequenceEqual("ticket"u8) => HandleTicket(id, arguments, isVersion2: false, nowMs),
             _ when method.SequenceEqual("bytes"u8) => HandleBytes(id, arguments, nowMs),
             _ when method.SequenceEqual("version"u8) => HandleVersion(id, arguments),
-            _ when method.SequenceEqual("response"u8) => HandleConfirmation(arguments),
+            _ when method.SequenceEqual("response"u8) => HandleConfirmation(arguments, nowMs),
             _ when method.SequenceEqual("error"u8) => HandleDenial(arguments),
             _ when method.SequenceEqual("portclose"u8) => HandlePortClose(id, arguments),
+            _ when method.SequenceEqual("portopen2"u8) => HandlePortOpen2(id, arguments, nowMs),
             _ when method.SequenceEqual("portclose2"u8) => HandlePortClose2(id, arguments),
             _ when method.SequenceEqual("message"u8) => HandleMessage(arguments),
             _ when method.SequenceEqual("turnopen"u8) => HandleTurnOpen(id, arguments),
@@ -238,14 +239,14 @@ public sealed partial class EdgeServerSession
     }
 
     // ["response", ref, "ok"]: never answered, also when it is not understood, so that two relays cannot loop.
-    private bool HandleConfirmation(RlpReader arguments)
+    private bool HandleConfirmation(RlpReader arguments, long nowMs)
     {
         if (arguments.TryReadBytes(out ReadOnlySpan<byte> refBytes)
             && arguments.TryReadBytes(out ReadOnlySpan<byte> answer)
             && answer.SequenceEqual("ok"u8)
             && TryReadRef(refBytes, out uint portRef))
         {
-            _handler.OnPortConfirmed(portRef);
+            _handler.OnPortConfirmed(portRef, nowMs);
         }
 
         return true;
@@ -298,14 +299,33 @@ public sealed partial class EdgeServerSession
         return true;
     }
 
+    // Flags are mandatory here, and what follows them is ignored.
+    private bool HandlePortOpen2(in RequestId id, RlpReader arguments, long nowMs)
+    {
+        if (!arguments.TryReadBytes(out ReadOnlySpan<byte> device)
+            || !arguments.TryReadBytes(out ReadOnlySpan<byte> port)
+            || !arguments.TryReadBytes(out ReadOnlySpan<byte> flags))
+        {
+            return false;
+        }
+
+        _handler.OnPortOpen2(id, device, port, flags, nowMs);
+        return true;
+    }
+
     private bool HandlePortClose2(in RequestId id, RlpReader arguments)
     {
-        if (!arguments.TryReadBytes(out _) || !arguments.IsEmpty)
+        if (!arguments.TryReadBytes(out ReadOnlySpan<byte> number) || !arguments.IsEmpty)
         {
             return false;
         }
 
         ReplyOk(id);
+        if (ToNumber(number) is > 0 and <= ushort.MaxValue and ulong port)
+        {
+            _handler.OnPortClose2((ushort)port);
+        }
+
         return true;
     }
 

@@ -68,7 +68,7 @@ public sealed partial class EdgeServerSession
         EndAndSend(writer);
     }
 
-    /// <summary>Answers <c>["response", "ok", ref]</c> to a <c>portopen</c>.</summary>
+    /// <summary>Answers <c>["response", "ok", ref]</c> to a <c>portopen</c> or <c>portopen2</c>.</summary>
     public void ReplyPortOpened(in RequestId id, uint portRef)
     {
         RlpWriter writer = BeginReply(id, "response"u8);
@@ -100,6 +100,25 @@ public sealed partial class EdgeServerSession
     {
         RlpWriter writer = BeginRequest("portclose"u8);
         writer.WriteUInt64(portRef);
+        EndAndSend(writer);
+    }
+
+    /// <summary>Offers the peer a port of this host, on behalf of another device.</summary>
+    public void SendPortOpen2(ReadOnlySpan<byte> port, ushort physicalPort, Address source, ReadOnlySpan<byte> flags)
+    {
+        RlpWriter writer = BeginRequest("portopen2"u8);
+        writer.WriteBytes(port);
+        writer.WriteUInt64(physicalPort);
+        writer.WriteAddress(source);
+        writer.WriteBytes(flags);
+        EndAndSend(writer);
+    }
+
+    /// <summary>Tells the peer that a port of this host is gone.</summary>
+    public void SendPortClose2(ushort physicalPort)
+    {
+        RlpWriter writer = BeginRequest("portclose2"u8);
+        writer.WriteUInt64(physicalPort);
         EndAndSend(writer);
     }
 

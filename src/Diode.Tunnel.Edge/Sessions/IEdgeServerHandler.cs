@@ -42,7 +42,7 @@ public interface IEdgeServerHandler
         in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs);
 
     /// <summary>The peer accepts a port it was asked for.</summary>
-    void OnPortConfirmed(uint portRef);
+    void OnPortConfirmed(uint portRef, long nowMs);
 
     /// <summary>The peer denies a port it was asked for.</summary>
     void OnPortDenied(uint portRef, ReadOnlySpan<byte> reason);
@@ -52,4 +52,11 @@ public interface IEdgeServerHandler
 
     /// <summary><c>portclose</c>; false when there is no such port.</summary>
     bool OnPortClose(uint portRef);
+
+    /// <summary><c>portopen2</c>: a port of the relay's host for this peer and a device (diode-edge §3.9).</summary>
+    void OnPortOpen2(
+        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs);
+
+    /// <summary><c>portclose2</c>; answered with ok whether or not there is such a port and whose it is.</summary>
+    void OnPortClose2(ushort physicalPort);
 }

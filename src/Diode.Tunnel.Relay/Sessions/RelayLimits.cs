@@ -20,6 +20,15 @@ public sealed record RelayLimits
     /// <summary>Ports of one session, in both roles. Default 4,096.</summary>
     public int MaxPortsPerSession { get; init; } = 4096;
 
+    /// <summary>
+    /// Ports of this host (<c>portopen2</c>) that one device may have asked for; it may be offered four times as many by
+    /// others. Default 64.
+    /// </summary>
+    public int MaxPhysicalPortsPerDevice { get; init; } = 64;
+
+    /// <summary>Ports of this host (<c>portopen2</c>) in all. Default 4,096.</summary>
+    public int MaxPhysicalPorts { get; init; } = 4096;
+
     /// <summary>Sessions in all. Default 20,000.</summary>
     public int MaxSessions { get; init; } = 20_000;
 

@@ -22,6 +22,9 @@ internal sealed class RelaySession : IEdgeServerHandler
     private const int TicketBurst = 64;
     private const int TicketsPerSecond = 8;
 
+    // Name and flags are passed on as they are.
+    private const int MaxPhysicalText = 1024;
+
     private readonly RelayCore _core;
     private readonly IRelayLink _link;
     private readonly Lock _ticketGate = new();
@@ -59,6 +62,9 @@ internal sealed class RelaySession : IEdgeServerHandler
 
     /// <summary>Opens this session was asked for and did not answer; under the lock of the <see cref="PortTable"/>.</summary>
     public int HangingOpens { get; set; }
+
+    /// <summary>Physical ports this session was offered and did not answer; under the lock of their table.</summary>
+    public int UnansweredPhysicalPorts { get; set; }
 
     /// <summary>Marks the session dead for those who hold it. Called by the core once.</summary>
     public void MarkClosed()
@@ -261,15 +267,22 @@ internal sealed class RelaySession : IEdgeServerHandler
     }
 
     /// <inheritdoc/>
-    public void OnPortConfirmed(uint portRef)
+    public void OnPortConfirmed(uint portRef, long nowMs)
     {
-        _core.Ports.Confirm(this, portRef);
+        // Physical ports and refs, which begin above them, are answered alike.
+        if (portRef > ushort.MaxValue || !_core.PhysicalPorts.Confirm(this, (ushort)portRef, nowMs))
+        {
+            _core.Ports.Confirm(this, portRef);
+        }
     }
 
     /// <inheritdoc/>
     public void OnPortDenied(uint portRef, ReadOnlySpan<byte> reason)
     {
-        _core.Ports.Deny(this, portRef, reason);
+        if (portRef > ushort.MaxValue || !_core.PhysicalPorts.Deny(this, (ushort)portRef))
+        {
+            _core.Ports.Deny(this, portRef, reason);
+        }
     }
 
     /// <inheritdoc/>
@@ -292,6 +305,51 @@ internal sealed class RelaySession : IEdgeServerHandler
     public bool OnPortClose(uint portRef)
     {
         return _core.Ports.Close(this, portRef);
+    }
+
+    /// <inheritdoc/>
+    public void OnPortOpen2(
+        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs)
+    {
+        ReadOnlySpan<byte> error = TryOpenPhysical(id, device, port, flags, nowMs);
+        if (error.IsEmpty)
+        {
+            _core.Counters.PhysicalPortOpened();
+        }
+        else
+        {
+            _core.Counters.PortOpenRefused();
+            Edge.ReplyError(id, error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void OnPortClose2(ushort physicalPort)
+    {
+        _core.PhysicalPorts.Close(Device, physicalPort);
+    }
+
+    private ReadOnlySpan<byte> TryOpenPhysical(
+        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs)
+    {
+        if (!Address.TryRead(device, out Address address))
+        {
+            return "invalid device id"u8;
+        }
+
+        if (address == Device)
+        {
+            return "can't connect to yourself"u8;
+        }
+
+        if (port.Length + flags.Length > MaxPhysicalText)
+        {
+            return "invalid port"u8;
+        }
+
+        return _core.Directory.FindOldest(address) is RelaySession target
+            ? _core.PhysicalPorts.Open(this, target, id, port, flags, nowMs)
+            : System.Text.Encoding.ASCII.GetBytes($"No listener found for device address {address}");
     }
 
     // The order of the checks decides which text a request with several faults gets (diode-edge §3.6).

@@ -7,6 +7,7 @@ using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Platform.Tls;
 
 namespace Diode.Tunnel.IntegrationTests.Relay;
@@ -24,6 +25,9 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
     private readonly ConcurrentDictionary<uint, TaskCompletionSource<PortRef>> _opens = new();
     private readonly Channel<PortRef> _accepted = Channel.CreateUnbounded<PortRef>();
     private readonly Channel<PortRef> _closed = Channel.CreateUnbounded<PortRef>();
+    private readonly ConcurrentDictionary<uint, TaskCompletionSource<int>> _physicalOpens = new();
+    private readonly Channel<ushort> _physicalAccepted = Channel.CreateUnbounded<ushort>();
+    private readonly Channel<ushort> _physicalClosed = Channel.CreateUnbounded<ushort>();
     private readonly SemaphoreSlim _send = new(1);
     private Task _loop = Task.CompletedTask;
     private volatile bool _paused;
@@ -93,6 +97,40 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
         return await opened.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
+    /// <summary>Asks for a port of the relay's host and returns its number.</summary>
+    public async Task<int> OpenPhysicalAsync(Address device, string name, string flags)
+    {
+        var opened = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            uint id = _session.PortOpen2(device, System.Text.Encoding.ASCII.GetBytes(name), flags);
+            _physicalOpens[id] = opened;
+        }
+
+        await FlushAsync();
+        return await opened.Task.WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    public async Task ClosePhysicalAsync(int port)
+    {
+        lock (_gate)
+        {
+            _session.PortClose2((ushort)port);
+        }
+
+        await FlushAsync();
+    }
+
+    public async Task<int> WaitPhysicalAcceptedAsync()
+    {
+        return await _physicalAccepted.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    public async Task<int> WaitPhysicalClosedAsync()
+    {
+        return await _physicalClosed.Reader.ReadAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
     public async Task SendAsync(PortRef port, ReadOnlyMemory<byte> data)
     {
         lock (_gate)
@@ -130,6 +168,30 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
 
     public void OnResponse(uint requestId, in EdgeReply reply)
     {
+        if (_physicalOpens.TryGetValue(requestId, out TaskCompletionSource<int>? opened))
+        {
+            RlpReader values = reply.Values;
+            if (!reply.IsError && values.TryReadBytes(out _) && values.TryReadUInt64(out ulong port))
+            {
+                opened.TrySetResult((int)port);
+            }
+            else
+            {
+                opened.TrySetException(new IOException(reply.GetErrorMessage()));
+            }
+        }
+    }
+
+    public void OnPhysicalPortRequested(
+        ulong requestId, ushort physicalPort, Address source, ReadOnlySpan<byte> name, bool isUdp)
+    {
+        _session.AcceptPhysicalPort(requestId, physicalPort);
+        _physicalAccepted.Writer.TryWrite(physicalPort);
+    }
+
+    public void OnPhysicalPortClosed(ushort physicalPort)
+    {
+        _physicalClosed.Writer.TryWrite(physicalPort);
     }
 
     public void OnPortOpened(uint requestId, PortRef port)

@@ -12,7 +12,8 @@ using Xunit.Abstractions;
 
 namespace Diode.Tunnel.IntegrationTests.Relay;
 
-/// <summary>The relay with real sockets and real TLS on loopback.</summary>
+/// <summary>The relay with real sockets and real TLS on loopback. Looks at the memory of the whole process.</summary>
+[Collection("relay in this process")]
 public sealed class RelayNodeTests(ITestOutputHelper output)
 {
     [Fact]

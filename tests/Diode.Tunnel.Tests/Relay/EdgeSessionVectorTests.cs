@@ -31,9 +31,6 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
         ["portopen_trace_flag"] = "no trace",
         ["portsend_before_confirm"] = "answered instead of closed",
         ["portopen_double_confirm"] = "ignored instead of closed",
-        ["portopen2_tcp"] = "not built",
-        ["portopen2_udp"] = "not built",
-        ["portopen2_errors"] = "not built",
         ["bad_frame_method_name_is_list"] = "answered instead of closed",
         ["bad_frame_isonline"] = "answered instead of closed",
         ["bad_frame_glmr_getblockheader2"] = "answered instead of closed",
@@ -111,6 +108,10 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
             {
                 world.Expect(Convert.ToUInt32(recorded[name], 16));
             }
+            else if (name == "physical_port")
+            {
+                world.Sockets.Expect(Convert.ToUInt16(recorded[name], 16));
+            }
         }
 
         Dictionary<string, RelayPeer> peers = [];
@@ -135,6 +136,10 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
                     break;
                 case "c2s":
                     peers[conn].Feed(Convert.FromHexString(step.GetProperty("frame").GetString()!));
+                    break;
+                case "s2c" when IsPortClose2(step):
+                    // Unless a device asked for it, the connections to the port were closed.
+                    world.Sockets.Bound[^1].End();
                     break;
                 case "closed_by_client":
                     // What a close makes others hear is not recorded when they close at the same moment.
@@ -210,6 +215,12 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
         return step.GetProperty("event").GetString() == "c2s"
             && step.TryGetProperty("text", out JsonElement text)
             && text.GetString()!.Contains("[\"bytes\"]", StringComparison.Ordinal);
+    }
+
+    private static bool IsPortClose2(JsonElement step)
+    {
+        return step.TryGetProperty("text", out JsonElement text)
+            && text.GetString()!.Contains("[\"portclose2\"", StringComparison.Ordinal);
     }
 
     // Connection and request id.

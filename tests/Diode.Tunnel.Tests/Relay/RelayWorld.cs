@@ -29,12 +29,15 @@ internal sealed class RelayWorld
             new ServerAnnouncement(Key, "127.0.0.1", 41046, "0.1.0", "test", StartMs),
             chain ?? new WallChainClock(),
             store ?? new MemoryTicketStore(),
+            Sockets,
             () => _refs.TryDequeue(out uint known) ? known : _nextRef++);
     }
 
     public PrivateKey Key { get; }
 
     public RelayCore Core { get; }
+
+    public FakePhysicalSockets Sockets { get; } = new();
 
     public long NowMs { get; set; } = StartMs;
 

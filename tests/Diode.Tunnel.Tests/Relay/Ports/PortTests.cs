@@ -62,7 +62,6 @@ public sealed class PortTests
         Assert.Equal("[error not found]", a.Ask("portopen", new byte[20], "tls:1", "rwp"));
         Assert.Equal("[error invalid port]", a.Ask("portopen", b.Device.Address, new byte[3], "rw"));
         Assert.Equal("[error 0x0191 bad input]", a.Ask("portopen", b.Device.Address));
-        Assert.Equal("[error 0x0191 bad input]", a.Ask("portopen2", b.Device.Address, "1", "rw"));
         Assert.Empty(b.Read());
     }
 
