@@ -66,9 +66,9 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
             }
 
             PeerView peer = Find(await StatusAsync(cancellationToken), request.Target);
-            PingReply? reply = await SendAsync(ping, peer);
+            TimeSpan? roundTrip = await SendAsync(ping, peer);
             EngineStatus after = await StatusAsync(cancellationToken);
-            yield return EngineModels.ToPing(i, Find(after, request.Target), reply);
+            yield return EngineModels.ToPing(i, Find(after, request.Target), roundTrip);
         }
     }
 
@@ -203,11 +203,14 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
         return host.Engine.GetCounters();
     }
 
-    private static async Task<PingReply?> SendAsync(Ping ping, PeerView peer)
+    /// <summary>One echo; its round trip by our own clock (the reply counts whole milliseconds), or null if it was lost.</summary>
+    private static async Task<TimeSpan?> SendAsync(Ping ping, PeerView peer)
     {
         try
         {
-            return await ping.SendPingAsync(peer.Ipv4, (int)PingTimeout.TotalMilliseconds);
+            long sent = TimeProvider.System.GetTimestamp();
+            PingReply reply = await ping.SendPingAsync(peer.Ipv4, (int)PingTimeout.TotalMilliseconds);
+            return reply.Status == IPStatus.Success ? TimeProvider.System.GetElapsedTime(sent) : null;
         }
         catch (PingException)
         {

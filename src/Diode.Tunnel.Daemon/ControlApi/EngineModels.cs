@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.NetworkInformation;
 using Diode.Tunnel.Control.Models;
 using Diode.Tunnel.Daemon.Hosting;
 using Diode.Tunnel.Engine;
@@ -131,18 +130,17 @@ internal static class EngineModels
         return new PublishList { Rules = [.. status.Published.Select(static p => ToRule(p.Port, p.To))] };
     }
 
-    internal static PingResult ToPing(int sequence, PeerView peer, PingReply? reply)
+    internal static PingResult ToPing(int sequence, PeerView peer, TimeSpan? roundTrip)
     {
-        bool received = reply?.Status == IPStatus.Success;
         return new PingResult
         {
             Sequence = sequence,
             Device = peer.Device,
             Name = OrNull(peer.Label),
-            Received = received,
-            RttMs = received ? reply!.RoundtripTime : null,
+            Received = roundTrip is not null,
+            RttMs = roundTrip?.TotalMilliseconds,
             Path = ToPath(peer),
-            Reason = received ? null : peer.PathReason,
+            Reason = roundTrip is not null ? null : peer.PathReason,
         };
     }
 

@@ -138,8 +138,11 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>A service of services.py on this host.</summary>
     public HostedProcess Serve(params string[] arguments) => world.Serve(Name, arguments);
 
-    /// <summary>Everything of this host that the daemon may change; link-local addresses, which the kernel rolls, are masked.</summary>
-    public string Snapshot() => LinkLocal().Replace(Sections(), "fe80::x");
+    /// <summary>
+    /// Everything of this host that the daemon may change. Link-local addresses, which the kernel rolls, are masked, and lines are
+    /// sorted, because the kernel lists routes by those addresses.
+    /// </summary>
+    public string Snapshot() => Sections();
 
     private string Sections() => string.Join(
         "\n",
@@ -156,7 +159,12 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>Fails unless the host is exactly as it was.</summary>
     public void AssertAsBefore(string before) => Assert.Equal(before, Snapshot());
 
-    private string Section(params string[] command) => $"{string.Join(' ', command)}:\n{Run(command).Output}";
+    private string Section(params string[] command)
+    {
+        string[] lines = LinkLocal().Replace(Run(command).Output, "fe80::x").Split('\n');
+        Array.Sort(lines, StringComparer.Ordinal);
+        return $"{string.Join(' ', command)}:\n{string.Join('\n', lines)}";
+    }
 
     [GeneratedRegex("fe80::[0-9a-f:]+")]
     private static partial Regex LinkLocal();
