@@ -3,6 +3,7 @@ using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.PhysicalPorts;
 using Diode.Tunnel.Relay.Ports;
 using Diode.Tunnel.Relay.Sessions;
@@ -60,6 +61,9 @@ internal sealed class RelayCore
     public PhysicalPortTable PhysicalPorts { get; }
 
     public TicketLedger Tickets { get; }
+
+    /// <summary>The chains, when the relay has upstreams for any; set once before the first session.</summary>
+    public IChainGateway? Chains { get; set; }
 
     /// <summary>Version, description and features, encoded.</summary>
     public byte[] VersionReply { get; }
