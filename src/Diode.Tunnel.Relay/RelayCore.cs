@@ -6,6 +6,7 @@ using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.PhysicalPorts;
 using Diode.Tunnel.Relay.Ports;
+using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
 
 namespace Diode.Tunnel.Relay;
@@ -64,6 +65,9 @@ internal sealed class RelayCore
 
     /// <summary>The chains, when the relay has upstreams for any; set once before the first session.</summary>
     public IChainGateway? Chains { get; set; }
+
+    /// <summary>The other relays, when this one has links to any; set once before the first session.</summary>
+    public IObjectNetwork? Network { get; set; }
 
     /// <summary>Version, description and features, encoded.</summary>
     public byte[] VersionReply { get; }
