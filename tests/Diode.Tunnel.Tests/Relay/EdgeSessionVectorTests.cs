@@ -1,3 +1,4 @@
+using Diode.Tunnel.Testing.Relay;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Diode.Tunnel.Ethereum;
@@ -54,6 +55,7 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
             if (Different.TryGetValue(name, out string? reason))
             {
                 output.WriteLine($"different {name}: {reason} ({problems.Count} frames)");
+                problems.ForEach(problem => output.WriteLine("      " + problem));
             }
             else if (problems.Count > 0)
             {

@@ -1,5 +1,5 @@
 using Diode.Tunnel.Edge.Sessions;
-using Diode.Tunnel.Tests.Relay;
+using Diode.Tunnel.Testing.Relay;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Edge.Sessions;

@@ -3,6 +3,7 @@ using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Testing.Relay;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

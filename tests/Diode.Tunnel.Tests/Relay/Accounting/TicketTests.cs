@@ -2,6 +2,7 @@ using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Testing.Relay;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Relay.Accounting;

@@ -1,5 +1,6 @@
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Testing.Relay;
 using Diode.Tunnel.Testing;
 using Xunit;
 

@@ -7,9 +7,8 @@ using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Sessions;
-using Xunit;
 
-namespace Diode.Tunnel.Tests.Relay;
+namespace Diode.Tunnel.Testing.Relay;
 
 /// <summary>A relay core and devices on one manual clock, without sockets.</summary>
 internal sealed class RelayWorld
@@ -197,11 +196,11 @@ internal sealed class RelayPeer : IRelayLink
             at += 2 + length;
             if (Session.Edge.IsCompressed)
             {
-                Assert.True(RawDeflate.TryInflate(payload, 1 << 20, out payload));
+                Must(RawDeflate.TryInflate(payload, 1 << 20, out payload));
             }
 
-            Assert.True(RlpItem.TryDecode(payload, out RlpItem? item));
-            frames.Add(item);
+            Must(RlpItem.TryDecode(payload, out RlpItem? item));
+            frames.Add(item!);
         }
 
         _unread.RemoveRange(0, at);
@@ -238,6 +237,14 @@ internal sealed class RelayPeer : IRelayLink
         writer.EndList();
         byte[] payload = writer.ToArray();
         return [(byte)(payload.Length >> 8), (byte)payload.Length, .. payload];
+    }
+
+    private static void Must(bool holds)
+    {
+        if (!holds)
+        {
+            throw new InvalidOperationException("the relay sent a frame that cannot be read");
+        }
     }
 
     private static void Write(RlpWriter writer, object item)

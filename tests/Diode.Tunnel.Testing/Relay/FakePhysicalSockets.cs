@@ -1,6 +1,6 @@
 using Diode.Tunnel.Relay.PhysicalPorts;
 
-namespace Diode.Tunnel.Tests.Relay;
+namespace Diode.Tunnel.Testing.Relay;
 
 /// <summary>Sockets without a system: tests say which numbers they get and play their peers.</summary>
 internal sealed class FakePhysicalSockets : IPhysicalSocketFactory
