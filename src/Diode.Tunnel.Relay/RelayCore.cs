@@ -8,6 +8,8 @@ using Diode.Tunnel.Relay.PhysicalPorts;
 using Diode.Tunnel.Relay.Ports;
 using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Relay.Turn;
+using Diode.Tunnel.Relay.WireGuardExit;
 
 namespace Diode.Tunnel.Relay;
 
@@ -40,11 +42,7 @@ internal sealed class RelayCore
             nextRef ?? (() => (uint)RandomNumberGenerator.GetInt32((int)FirstRef, int.MaxValue)),
             limits.MaxPortsPerSession);
         PhysicalPorts = new PhysicalPortTable(sockets, limits, Counters);
-        var writer = new RlpWriter();
-        writer.WriteText(announcement.Version);
-        writer.WriteText(announcement.Description);
-        writer.WriteText(announcement.Features);
-        VersionReply = writer.ToArray();
+        AnnounceFeatures();
     }
 
     public Address Address { get; }
@@ -69,8 +67,14 @@ internal sealed class RelayCore
     /// <summary>The other relays, when this one has links to any; set once before the first session.</summary>
     public IObjectNetwork? Network { get; set; }
 
+    /// <summary>The exit; set before the first session, or when it has come up.</summary>
+    public IWireGuardExit WireGuard { get; set; } = NoWireGuardExit.Instance;
+
+    /// <summary>TURN; set before the first session.</summary>
+    public ITurnService Turn { get; set; } = NoTurnService.Instance;
+
     /// <summary>Version, description and features, encoded.</summary>
-    public byte[] VersionReply { get; }
+    public byte[] VersionReply { get; private set; } = [];
 
     /// <summary>
     /// Admits a peer whose key is proven; null when the relay is full. Must be paired with <see cref="Remove"/>.
@@ -119,5 +123,27 @@ internal sealed class RelayCore
     public ReadOnlySpan<byte> GetServerObject(long nowMs)
     {
         return _announcement.GetObject(Tickets.TotalScore, nowMs);
+    }
+
+    /// <summary>Tells in the server object and the reply to <c>version</c> what runs; again after a service came or went.</summary>
+    public void AnnounceFeatures()
+    {
+        List<string> features = [];
+        if (Turn.Enabled)
+        {
+            features.Add("turn");
+        }
+
+        if (WireGuard.Enabled)
+        {
+            features.Add("wg_exit");
+        }
+
+        _announcement.Features = string.Join(',', features);
+        var writer = new RlpWriter();
+        writer.WriteText(_announcement.Version);
+        writer.WriteText(_announcement.Description);
+        writer.WriteText(_announcement.Features);
+        VersionReply = writer.ToArray();
     }
 }

@@ -17,6 +17,7 @@ internal sealed class ServerAnnouncement
     private readonly long _startedMs;
     private byte[] _encoded = [];
     private long _signedMs;
+    private volatile string _features = "";
 
     public ServerAnnouncement(PrivateKey key, string host, ushort edgePort, string version, string name, long nowMs)
     {
@@ -34,8 +35,19 @@ internal sealed class ServerAnnouncement
     /// <summary>Second answer to <c>version</c>.</summary>
     public string Description => $"diode-tunnel-{Version}";
 
-    /// <summary>Comma-separated abilities; none yet.</summary>
-    public string Features { get; } = "";
+    /// <summary>Comma-separated abilities.</summary>
+    public string Features
+    {
+        get => _features;
+        set
+        {
+            lock (_gate)
+            {
+                _features = value;
+                _encoded = [];
+            }
+        }
+    }
 
     /// <summary>The object as an encoded list.</summary>
     /// <param name="score">Sum of the ticket scores of this epoch.</param>

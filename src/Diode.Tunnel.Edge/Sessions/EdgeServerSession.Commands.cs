@@ -351,22 +351,32 @@ public sealed partial class EdgeServerSession
             return false;
         }
 
-        ReplyError(id, 503, "turn not enabled"u8);
+        _handler.OnTurnOpen(id);
         return true;
     }
 
     private bool HandleWireGuard(in RequestId id, RlpReader arguments)
     {
-        bool understood = arguments.TryReadBytes(out ReadOnlySpan<byte> action)
-            && ((action.SequenceEqual("open"u8) && arguments.TryReadBytes(WireGuardKeyLength, out _))
-                || action.SequenceEqual("close"u8))
-            && arguments.IsEmpty;
-        if (understood)
+        if (!arguments.TryReadBytes(out ReadOnlySpan<byte> action))
         {
-            ReplyError(id, 503, "wireguard not enabled"u8);
+            return false;
         }
 
-        return understood;
+        if (action.SequenceEqual("open"u8)
+            && arguments.TryReadBytes(WireGuardKeyLength, out ReadOnlySpan<byte> key)
+            && arguments.IsEmpty)
+        {
+            _handler.OnWireGuardOpen(id, key);
+            return true;
+        }
+
+        if (action.SequenceEqual("close"u8) && arguments.IsEmpty)
+        {
+            _handler.OnWireGuardClose(id);
+            return true;
+        }
+
+        return false;
     }
 
     // No chain is followed, so none can be subscribed to.

@@ -59,4 +59,13 @@ public interface IEdgeServerHandler
 
     /// <summary><c>portclose2</c>; answered with ok whether or not there is such a port and whose it is.</summary>
     void OnPortClose2(ushort physicalPort);
+
+    /// <summary><c>turnopen</c>.</summary>
+    void OnTurnOpen(in RequestId id);
+
+    /// <summary><c>wireguard open</c> with a key of 32 bytes.</summary>
+    void OnWireGuardOpen(in RequestId id, ReadOnlySpan<byte> key);
+
+    /// <summary><c>wireguard close</c>.</summary>
+    void OnWireGuardClose(in RequestId id);
 }

@@ -11,7 +11,7 @@ namespace Diode.Tunnel.Relay.Sessions;
 /// One authenticated session: the relay's decisions behind an <see cref="EdgeServerSession"/>. Still without I/O.
 /// Requests come from the thread that runs the session; <see cref="Tick"/> and <see cref="OnUsage"/> from any.
 /// </summary>
-internal sealed class RelaySession : IEdgeServerHandler
+internal sealed partial class RelaySession : IEdgeServerHandler
 {
     private const int ChannelKeyLength = 32;
     private const ulong TicketRequestsAbove = 1000;
