@@ -33,7 +33,8 @@ internal sealed unsafe class LibsslContext : SafeHandle
     public override bool IsInvalid => handle == 0;
 
     [SupportedOSPlatform("linux")]
-    public static LibsslContext Create(TlsRole role, ReadOnlySpan<byte> certificateDer, ReadOnlySpan<byte> privateKey)
+    public static LibsslContext Create(
+        TlsRole role, bool resumable, ReadOnlySpan<byte> certificateDer, ReadOnlySpan<byte> privateKey)
     {
         LibsslContext context = new();
         try
@@ -41,7 +42,7 @@ internal sealed unsafe class LibsslContext : SafeHandle
             Libcrypto.ERR_clear_error();
             context.SetHandle(Libssl.SSL_CTX_new(Libssl.TLS_method()));
             Require(!context.IsInvalid, "create a TLS context");
-            context.Configure(role);
+            context.Configure(role, resumable);
             context.Load(certificateDer, privateKey);
             return context;
         }
@@ -67,7 +68,7 @@ internal sealed unsafe class LibsslContext : SafeHandle
     }
 
     [SupportedOSPlatform("linux")]
-    private void Configure(TlsRole role)
+    private void Configure(TlsRole role, bool resumable)
     {
         nint context = handle;
         Require(
@@ -76,14 +77,14 @@ internal sealed unsafe class LibsslContext : SafeHandle
             "select TLS 1.2");
         Libssl.SSL_CTX_set_options(
             context,
-            Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_NO_TICKET | Libssl.SSL_OP_NO_COMPRESSION
-            | Libssl.SSL_OP_CIPHER_SERVER_PREFERENCE);
+            Libssl.SSL_OP_NO_RENEGOTIATION | Libssl.SSL_OP_NO_COMPRESSION | Libssl.SSL_OP_CIPHER_SERVER_PREFERENCE
+            | (resumable && role == TlsRole.Client ? 0 : Libssl.SSL_OP_NO_TICKET));
         Libssl.SSL_CTX_ctrl(
             context,
             Libssl.SSL_CTRL_MODE,
             Libssl.SSL_MODE_RELEASE_BUFFERS | Libssl.SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER,
             null);
-        Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SESS_CACHE_MODE, Libssl.SSL_SESS_CACHE_OFF, null);
+        ConfigureSessions(role, resumable);
         Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_MAX_CERT_LIST, MaxCertificateListBytes, null);
 
         fixed (byte* ciphers = Ciphers, groups = Groups, algorithms = SignatureAlgorithms, id = SessionIdContext)
@@ -96,7 +97,7 @@ internal sealed unsafe class LibsslContext : SafeHandle
                 Libssl.SSL_CTX_ctrl(context, Libssl.SSL_CTRL_SET_SIGALGS_LIST, 0, algorithms) == 1,
                 "select ECDSA with SHA-256");
 
-            // Peers may offer a session of ours that we never keep; without an id context OpenSSL refuses them.
+            // Without an id context OpenSSL refuses every client that offers a session.
             _ = Libssl.SSL_CTX_set_session_id_context(context, id, (uint)SessionIdContext.Length);
         }
 
@@ -105,6 +106,24 @@ internal sealed unsafe class LibsslContext : SafeHandle
             : Libssl.SSL_VERIFY_PEER;
         Libssl.SSL_CTX_set_verify(context, verify, 0);
         Libssl.SSL_CTX_set_cert_verify_callback(context, &LibsslEngine.VerifyPeer, 0);
+    }
+
+    /// <summary>
+    /// Sessions are kept by <see cref="TlsSessionCache"/>, nothing by OpenSSL. A server gives ids but no tickets: the key
+    /// of the tickets would open every session made with it, and is never changed by itself.
+    /// </summary>
+    [SupportedOSPlatform("linux")]
+    private void ConfigureSessions(TlsRole role, bool resumable)
+    {
+        int mode = Libssl.SSL_SESS_CACHE_OFF;
+        if (resumable && role == TlsRole.Server)
+        {
+            mode = Libssl.SSL_SESS_CACHE_SERVER | Libssl.SSL_SESS_CACHE_NO_INTERNAL;
+            Libssl.SSL_CTX_sess_set_get_cb(handle, &LibsslEngine.FindSession);
+        }
+
+        Libssl.SSL_CTX_ctrl(handle, Libssl.SSL_CTRL_SET_SESS_CACHE_MODE, mode, null);
+        _ = Libssl.SSL_CTX_set_timeout(handle, (nint)TlsSessionCache.Lifetime.TotalSeconds);
     }
 
     private void Load(ReadOnlySpan<byte> certificateDer, ReadOnlySpan<byte> privateKey)

@@ -8,7 +8,7 @@ namespace Diode.Tunnel.Platform.Tls;
 
 /// <summary>libssl over two memory BIOs.</summary>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LibsslEngine : TlsEngine
+internal sealed unsafe partial class LibsslEngine : TlsEngine
 {
     // Memory BIOs keep their largest size. Input goes in by small pieces, output above the limit gets a new BIO, so that
     // an idle connection stays small whatever it once carried.
@@ -27,11 +27,18 @@ internal sealed unsafe class LibsslEngine : TlsEngine
     private bool _closedByPeer;
     private bool _closedByUs;
 
-    public LibsslEngine(TlsRole role, LibsslContext context, TlsPeerValidator validator)
+    public LibsslEngine(
+        TlsRole role,
+        TlsIdentity identity,
+        TlsPeerValidator validator,
+        TlsSessionCache? sessions = null,
+        string? sessionKey = null)
     {
         Role = role;
         _validator = validator;
-        _connection = new LibsslConnection(context, this);
+        _sessions = sessions;
+        _sessionPrefix = identity.SessionPrefix;
+        _connection = new LibsslConnection(identity.GetContext(role, sessions is not null), this);
         _ssl = _connection.DangerousGetHandle();
         if (role == TlsRole.Server)
         {
@@ -40,6 +47,12 @@ internal sealed unsafe class LibsslEngine : TlsEngine
         }
 
         Libssl.SSL_set_connect_state(_ssl);
+        if (sessionKey is not null)
+        {
+            _sessionKey = _sessionPrefix + sessionKey;
+            OfferSession();
+        }
+
         Libcrypto.ERR_clear_error();
         int result = Libssl.SSL_do_handshake(_ssl);
         if (Libssl.SSL_get_error(_ssl, result) != Libssl.SSL_ERROR_WANT_READ)
@@ -210,7 +223,11 @@ internal sealed unsafe class LibsslEngine : TlsEngine
             return "the peer sent more than one certificate";
         }
 
-        nint certificate = Libcrypto.X509_STORE_CTX_get0_cert(storeContext);
+        return CheckPeerCertificate(Libcrypto.X509_STORE_CTX_get0_cert(storeContext));
+    }
+
+    private string? CheckPeerCertificate(nint certificate)
+    {
         if (!IsSecp256k1(Libcrypto.X509_get0_pubkey(certificate)))
         {
             return "the peer's key is not on the curve secp256k1";
@@ -267,13 +284,10 @@ internal sealed unsafe class LibsslEngine : TlsEngine
 
             if (!_isHandshakeComplete && Libssl.SSL_is_init_finished(_ssl) == 1)
             {
-                // Without a certificate there was no validator call, as with a resumed session; neither is configured.
-                if (_peerCertificate.Length == 0)
+                if (CompleteHandshake() is { } refusal)
                 {
-                    return Fail("the peer has no certificate");
+                    return Fail(refusal);
                 }
-
-                _isHandshakeComplete = true;
             }
 
             if (read > 0)
@@ -304,6 +318,12 @@ internal sealed unsafe class LibsslEngine : TlsEngine
     private TlsResult Fail(string error)
     {
         Error ??= error;
+        if (!_isHandshakeComplete && _sessionKey is not null)
+        {
+            // If the session was the reason, the next attempt makes a full handshake.
+            _sessions?.Remove(Role, _sessionKey);
+        }
+
         return TlsResult.Failed;
     }
 

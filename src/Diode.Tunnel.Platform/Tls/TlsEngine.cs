@@ -26,6 +26,9 @@ public abstract class TlsEngine : IDisposable
     /// <summary>DER of the peer's certificate; empty until the validator accepted it.</summary>
     public abstract ReadOnlyMemory<byte> PeerCertificate { get; }
 
+    /// <summary>True if the handshake resumed a session: the peer's key was proven in an earlier connection.</summary>
+    public abstract bool IsResumed { get; }
+
     /// <summary>Why the engine failed; null while it has not. For logs: never contains key material.</summary>
     public string? Error { get; private protected set; }
 

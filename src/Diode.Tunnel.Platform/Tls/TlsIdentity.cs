@@ -13,8 +13,7 @@ public sealed class TlsIdentity : IDisposable
     private readonly Lock _lock = new();
     private readonly byte[] _certificateDer;
     private readonly byte[] _privateKey;
-    private LibsslContext? _clientContext;
-    private LibsslContext? _serverContext;
+    private readonly LibsslContext?[] _contexts = new LibsslContext?[4];
     private bool _disposed;
 
     /// <summary>Copies certificate and key.</summary>
@@ -26,6 +25,7 @@ public sealed class TlsIdentity : IDisposable
         ArgumentOutOfRangeException.ThrowIfZero(certificateDer.Length, nameof(certificateDer));
         ArgumentOutOfRangeException.ThrowIfNotEqual(privateKey.Length, PrivateKeyLength, nameof(privateKey));
         _certificateDer = certificateDer.AsSpan().ToArray();
+        SessionPrefix = Convert.ToHexString(SHA256.HashData(_certificateDer)) + ":";
 
         // Pinned, so that no compaction leaves a copy behind that Dispose does not reach.
         _privateKey = GC.AllocateUninitializedArray<byte>(PrivateKeyLength, pinned: true);
@@ -42,23 +42,29 @@ public sealed class TlsIdentity : IDisposable
         {
             _disposed = true;
             CryptographicOperations.ZeroMemory(_privateKey);
-            _clientContext?.Dispose();
-            _serverContext?.Dispose();
-            _clientContext = null;
-            _serverContext = null;
+            foreach (LibsslContext? context in _contexts)
+            {
+                context?.Dispose();
+            }
+
+            Array.Clear(_contexts);
         }
     }
 
+    /// <summary>Names this identity in a session cache: a session belongs to the certificate it was made with.</summary>
+    internal string SessionPrefix { get; }
+
     /// <summary>The context shared by all engines of one role; made on first use.</summary>
+    /// <param name="role">The side to play.</param>
+    /// <param name="resumable">Whether the engines have a session cache.</param>
     [SupportedOSPlatform("linux")]
-    internal LibsslContext GetContext(TlsRole role)
+    internal LibsslContext GetContext(TlsRole role, bool resumable)
     {
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            return role == TlsRole.Client
-                ? _clientContext ??= LibsslContext.Create(role, _certificateDer, _privateKey)
-                : _serverContext ??= LibsslContext.Create(role, _certificateDer, _privateKey);
+            int index = ((int)role * 2) + (resumable ? 1 : 0);
+            return _contexts[index] ??= LibsslContext.Create(role, resumable, _certificateDer, _privateKey);
         }
     }
 }

@@ -22,6 +22,8 @@ internal static unsafe partial class Libssl
     public const int SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x02;
     public const int SSL_MODE_RELEASE_BUFFERS = 0x10;
     public const int SSL_SESS_CACHE_OFF = 0;
+    public const int SSL_SESS_CACHE_SERVER = 0x0002;
+    public const int SSL_SESS_CACHE_NO_INTERNAL = 0x0300;
 
     public const ulong SSL_OP_NO_TICKET = 1UL << 14;
     public const ulong SSL_OP_NO_COMPRESSION = 1UL << 17;
@@ -125,4 +127,43 @@ internal static unsafe partial class Libssl
     [LibraryImport(Library)]
     [SuppressGCTransition]
     public static partial int SSL_is_init_finished(nint ssl);
+
+    /// <summary>In seconds.</summary>
+    [LibraryImport(Library)]
+    public static partial nint SSL_CTX_set_timeout(nint context, nint seconds);
+
+    /// <summary>C: SSL_SESSION *(*get_session_cb)(SSL *ssl, const unsigned char *id, int length, int *copy).</summary>
+    [LibraryImport(Library)]
+    public static partial void SSL_CTX_sess_set_get_cb(
+        nint context, delegate* unmanaged[Cdecl]<nint, byte*, int, int*, nint> callback);
+
+    /// <summary>Takes a reference of its own.</summary>
+    [LibraryImport(Library)]
+    public static partial int SSL_set_session(nint ssl, nint session);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint SSL_get_session(nint ssl);
+
+    [LibraryImport(Library)]
+    public static partial int SSL_session_reused(nint ssl);
+
+    /// <summary>Borrowed.</summary>
+    [LibraryImport(Library)]
+    public static partial nint SSL_get0_peer_certificate(nint ssl);
+
+    [LibraryImport(Library)]
+    public static partial int SSL_SESSION_is_resumable(nint session);
+
+    [LibraryImport(Library)]
+    public static partial byte* SSL_SESSION_get_id(nint session, uint* length);
+
+    [LibraryImport(Library)]
+    public static partial void SSL_SESSION_free(nint session);
+
+    [LibraryImport(Library)]
+    public static partial int i2d_SSL_SESSION(nint session, byte** output);
+
+    [LibraryImport(Library)]
+    public static partial nint d2i_SSL_SESSION(nint* reuse, byte** input, nint length);
 }
