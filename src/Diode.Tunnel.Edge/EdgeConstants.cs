@@ -170,6 +170,9 @@ public static class EdgeLimits
     /// <summary>Chain id of Moonbeam, the default ticket chain (§4.4).</summary>
     public const ulong DefaultChainId = 1284;
 
+    /// <summary>Chain id of the Diode L1, whose tickets are of version 1 (§4.4).</summary>
+    public const ulong DiodeL1ChainId = 15;
+
     /// <summary>Seconds per ticket epoch (§4.3).</summary>
     public const ulong EpochSeconds = 2_592_000;
 

@@ -22,6 +22,9 @@ public sealed class EdgeMessageWriter(OutputBuffer output)
     /// <summary>Number of payload bytes written so far, without frame headers.</summary>
     public long PayloadBytes { get; private set; }
 
+    /// <summary>Whether payloads are deflated, each on its own (§2.5). Costs allocations.</summary>
+    public bool Deflates { get; set; }
+
     /// <summary>Starts any message; write the arguments to the result and call <see cref="End"/>.</summary>
     public RlpWriter Begin(ulong requestId, ReadOnlySpan<byte> word)
     {
@@ -44,6 +47,11 @@ public sealed class EdgeMessageWriter(OutputBuffer output)
     /// <summary>Writes a payload as a frame; false when it is empty or too long.</summary>
     public bool WriteFrame(ReadOnlySpan<byte> payload)
     {
+        if (Deflates && !payload.IsEmpty)
+        {
+            payload = RawDeflate.Deflate(payload);
+        }
+
         if (payload.Length is 0 or > EdgeLimits.MaxFramePayload)
         {
             return false;
@@ -170,6 +178,14 @@ public sealed class EdgeMessageWriter(OutputBuffer output)
     /// </summary>
     public bool WritePortSend(ulong requestId, PortRef port, ReadOnlySpan<byte> data)
     {
+        if (Deflates)
+        {
+            RlpWriter rlp = Begin(requestId, EdgeCommands.PortSend);
+            WriteRef(rlp, port);
+            rlp.WriteBytes(data);
+            return End();
+        }
+
         Span<byte> reference = stackalloc byte[port.Length];
         port.CopyTo(reference);
         int inner = RlpEncoding.GetBytesLength(EdgeCommands.PortSend)

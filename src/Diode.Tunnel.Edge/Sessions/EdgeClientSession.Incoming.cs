@@ -6,6 +6,9 @@ namespace Diode.Tunnel.Edge.Sessions;
 /// <content>What the relay sends.</content>
 public sealed partial class EdgeClientSession
 {
+    /// <summary>Physical ports without our answer; relays allow 16 at a time.</summary>
+    private const int MaxPhysicalAsked = 256;
+
     private void HandleFrame(ReadOnlySpan<byte> payload)
     {
         if (!EdgeEnvelope.TryRead(payload, out EdgeEnvelope envelope))
@@ -25,6 +28,7 @@ public sealed partial class EdgeClientSession
             EdgeCommand.PortClose2 => HandlePortClose2(envelope),
             EdgeCommand.Goodbye => HandleGoodbye(envelope),
             EdgeCommand.Notify => HandleNotify(envelope),
+            EdgeCommand.Unknown => HandleOther(envelope),
             _ => false,
         };
         IgnoredMessages += understood ? 0 : 1;
@@ -87,6 +91,16 @@ public sealed partial class EdgeClientSession
                 break;
             case RequestKind.PortOpen:
                 HandlePortOpenReply(id, reply);
+                break;
+            case RequestKind.UnpaidBytes:
+                if (EdgeAnswers.TryReadSigned(reply, out long unpaid))
+                {
+                    _tickets.SetUnpaid(unpaid, Moved);
+                }
+
+                break;
+            case RequestKind.BlockPeak or RequestKind.BlockHeader:
+                HandleBlockReply(kind, reply);
                 break;
             default:
                 _events.OnResponse(id, reply);
@@ -188,53 +202,6 @@ public sealed partial class EdgeClientSession
         return _requests.PortOpens > 0 && _early.TryAdd(message.Port, default, isClose: true);
     }
 
-    private bool HandleTicketRequest(in EdgeEnvelope envelope)
-    {
-        if (!TicketRequestMessage.TryRead(envelope.Arguments, out TicketRequestMessage message))
-        {
-            return false;
-        }
-
-        _tickets.SetUsage(message.Usage);
-        if (_started && !_tickets.IsInFlight)
-        {
-            SubmitTicket();
-        }
-
-        return true;
-    }
-
-    private void HandleTicketReply(in EdgeReply reply)
-    {
-        switch (_tickets.HandleReply(reply, out ulong paid, out string reason))
-        {
-            case TicketOutcome.Accepted:
-                AnnounceTicket(paid);
-                break;
-            case TicketOutcome.AcceptedButMoreWanted:
-                AnnounceTicket(paid);
-                SubmitTicket();
-                break;
-            case TicketOutcome.Resubmit:
-                SubmitTicket();
-                break;
-            default:
-                _events.OnTicketRejected(reason);
-                break;
-        }
-    }
-
-    private void AnnounceTicket(ulong paid)
-    {
-        bool first = !_ready;
-        _ready = true;
-        _events.OnTicketAccepted(paid);
-        if (first)
-        {
-            _events.OnReady();
-        }
-    }
-
     private bool HandlePortOpen2(in EdgeEnvelope envelope)
     {
         if (!PortOpen2RequestMessage.TryRead(envelope.Arguments, out PortOpen2RequestMessage message))
@@ -242,6 +209,13 @@ public sealed partial class EdgeClientSession
             return false;
         }
 
+        // Unanswered ones go away by themselves at the relay; ours are forgotten when there are too many.
+        if (_physicalAsked.Count >= MaxPhysicalAsked)
+        {
+            _physicalAsked.Clear();
+        }
+
+        _physicalAsked.Add(message.PhysicalPort);
         _events.OnPhysicalPortRequested(
             envelope.RequestId, message.PhysicalPort, message.Source, message.PortName, message.IsUdp);
         return true;
@@ -254,6 +228,7 @@ public sealed partial class EdgeClientSession
             return false;
         }
 
+        _physicalAsked.Remove(message.PhysicalPort);
         _events.OnPhysicalPortClosed(message.PhysicalPort);
         return true;
     }
@@ -281,5 +256,47 @@ public sealed partial class EdgeClientSession
         _events.OnNotify(
             WireText.ToDisplay(message.Level), WireText.ToDisplay(message.Code), WireText.ToDisplay(message.Text));
         return true;
+    }
+
+    /// <summary>Words that only clients hear.</summary>
+    private bool HandleOther(in EdgeEnvelope envelope)
+    {
+        RlpReader arguments = envelope.Arguments;
+        if (envelope.Word.SequenceEqual("message_received"u8))
+        {
+            if (!arguments.TryReadBytes(out ReadOnlySpan<byte> payload) || !arguments.TryReadRaw(out ReadOnlySpan<byte> metadata))
+            {
+                return false;
+            }
+
+            _events.OnMessageReceived(payload, metadata);
+            return true;
+        }
+
+        if (envelope.Word.SequenceEqual("blockheader"u8))
+        {
+            if (!arguments.TryReadUInt64(out ulong chainId) || !arguments.TryReadRaw(out ReadOnlySpan<byte> header))
+            {
+                return false;
+            }
+
+            _events.OnBlockHeader(chainId, header);
+            return true;
+        }
+
+        if (envelope.Word.SequenceEqual("trace"u8))
+        {
+            if (!arguments.TryReadUInt64(out ulong time)
+                || !arguments.TryReadBytes(out ReadOnlySpan<byte> name)
+                || !arguments.TryReadBytes(out ReadOnlySpan<byte> text))
+            {
+                return false;
+            }
+
+            _events.OnTrace(time, WireText.ToDisplay(name), WireText.ToDisplay(text));
+            return true;
+        }
+
+        return false;
     }
 }

@@ -1,7 +1,5 @@
-using System.Text;
 using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Messages;
-using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 
@@ -21,6 +19,13 @@ public sealed partial class EdgeClientSession : IDisposable
     /// <summary>Shared by all portsend and portclose, whose answers say nothing that counts.</summary>
     private const uint PortRequestId = 1;
 
+    /// <summary>For commands that are never answered.</summary>
+    private const uint UnansweredRequestId = PortRequestId;
+
+    /// <summary>Most bytes a deflated frame may grow to: more than any relay sends in one.</summary>
+    private const int MaxInflated = 1024 * 1024;
+
+    private readonly PrivateKey _device;
     private readonly Address _relay;
     private readonly EdgeClientOptions _options;
     private readonly IEdgeClientEvents _events;
@@ -31,6 +36,7 @@ public sealed partial class EdgeClientSession : IDisposable
     private readonly PendingRequests _requests;
     private readonly EarlyPortData _early = new();
     private readonly Dictionary<PortRef, PortState> _ports = [];
+    private readonly HashSet<ushort> _physicalAsked = [];
     private PortRef _lastStray;
     private long _now;
     private long _receivedBytes;
@@ -49,7 +55,8 @@ public sealed partial class EdgeClientSession : IDisposable
         _options = options;
         _events = events;
         _writer = new EdgeMessageWriter(_output);
-        _tickets = new ClientTickets(device, relay, options);
+        _device = device;
+        _tickets = new ClientTickets(device.Address, relay, options);
         _requests = new PendingRequests(options.MaxPendingRequests);
     }
 
@@ -89,14 +96,17 @@ public sealed partial class EdgeClientSession : IDisposable
     /// <summary>Bytes of the last accepted ticket.</summary>
     public ulong PaidBytes => _tickets.PaidBytes;
 
+    private ulong Moved => (ulong)TransferredBytes + _externalUsage;
+
     /// <summary>Writes hello and, without waiting for the relay to ask, the first ticket.</summary>
     /// <param name="unixTimeMs">Unix time in milliseconds; dates tickets and times requests out.</param>
     public void Start(long unixTimeMs)
     {
         _now = unixTimeMs;
         _started = true;
-        _writer.WriteHello(_requests.Add(RequestKind.Hello, Deadline()), _options.ProtocolVersion);
-        SubmitTicket();
+        _writer.WriteHello(_requests.Add(RequestKind.Hello, Deadline()), _options.ProtocolVersion, _options.Zlib);
+        _writer.Deflates = _options.Zlib;
+        TicketDue();
     }
 
     /// <summary>Takes in bytes from TLS, however they are cut. False: see <see cref="Failure"/> and close.</summary>
@@ -105,10 +115,17 @@ public sealed partial class EdgeClientSession : IDisposable
         _now = unixTimeMs;
         while (Failure is null && _frames.TryRead(ref plaintext, out ReadOnlySpan<byte> payload))
         {
+            // Relays begin to deflate while they read hello; what is no deflate stream is taken as it is.
+            if (_options.Zlib && RawDeflate.TryInflate(payload, MaxInflated, out byte[] inflated))
+            {
+                payload = inflated;
+            }
+
             _receivedBytes += payload.Length;
             HandleFrame(payload);
         }
 
+        CheckTicketMark();
         return Failure is null;
     }
 
@@ -120,6 +137,11 @@ public sealed partial class EdgeClientSession : IDisposable
         {
             Abandon(id, kind, "timeout"u8);
         }
+
+        if (_started && Failure is null && _tickets.IsDue(unixTimeMs, Moved))
+        {
+            TicketDue();
+        }
     }
 
     /// <summary>
@@ -130,6 +152,7 @@ public sealed partial class EdgeClientSession : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         _externalUsage += (ulong)bytes;
+        CheckTicketMark();
     }
 
     /// <summary>Moves bytes to send into <paramref name="destination"/>; returns how many.</summary>
@@ -142,201 +165,6 @@ public sealed partial class EdgeClientSession : IDisposable
     public void ConsumeOutput(int count)
     {
         _output.Consume(count);
-    }
-
-    /// <summary>Asks whether the relay is alive; answered by OnResponse. 0 when too many requests are unanswered.</summary>
-    public uint Ping()
-    {
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WriteCommand(id, EdgeCommands.Ping);
-        }
-
-        return id;
-    }
-
-    /// <summary>Asks for the unpaid byte count; answered by OnResponse. 0 when too many requests are unanswered.</summary>
-    public uint GetBytes()
-    {
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WriteCommand(id, EdgeCommands.Bytes);
-        }
-
-        return id;
-    }
-
-    /// <summary>
-    /// Asks for an object by device address (20 bytes) or object key (32 bytes); answered by OnResponse with the object
-    /// or an empty string. 0 when too many requests are unanswered.
-    /// </summary>
-    /// <exception cref="ArgumentException">The key has another length.</exception>
-    public uint GetObject(ReadOnlySpan<byte> key)
-    {
-        if (key.Length is not Address.Length and not Hash256.Length)
-        {
-            throw new ArgumentException("an object key is 20 or 32 bytes long", nameof(key));
-        }
-
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WriteGetObject(id, key);
-        }
-
-        return id;
-    }
-
-    /// <summary>Asks for a relay's server object; answered by OnResponse. 0 when too many requests are unanswered.</summary>
-    public uint GetNode(Address node)
-    {
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WriteGetNode(id, node);
-        }
-
-        return id;
-    }
-
-    /// <summary>
-    /// Asks for up to three server objects near a key of 20 or 32 bytes; answered by OnResponse. 0 when too many
-    /// requests are unanswered.
-    /// </summary>
-    public uint GetNodes(ReadOnlySpan<byte> key)
-    {
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WriteGetNodes(id, key);
-        }
-
-        return id;
-    }
-
-    /// <summary>
-    /// Opens a port of another device; answered by OnPortOpened or OnPortOpenFailed. 0 when too many requests are
-    /// unanswered or too many ports open.
-    /// </summary>
-    /// <param name="device">The device.</param>
-    /// <param name="portName"><c>tcp:22</c>, <c>tls:41042</c>, <c>udp:53</c>.</param>
-    /// <param name="flags">Letters of <c>rwstp</c>, with r or w.</param>
-    /// <exception cref="ArgumentException">The name is empty, zero or too long.</exception>
-    public uint PortOpen(Address device, ReadOnlySpan<byte> portName, string flags = "rw")
-    {
-        // A name whose number is 0 reaches the target empty and panics Go clients.
-        if (portName.Length > EdgeLimits.MaxPortName || !portName.ContainsAnyExcept((byte)0))
-        {
-            throw new ArgumentException("a port name has 1 to 64 bytes and is not zero", nameof(portName));
-        }
-
-        if (_ports.Count + _requests.PortOpens >= _options.MaxPorts)
-        {
-            return 0;
-        }
-
-        uint id = _requests.Add(RequestKind.PortOpen, Deadline());
-        if (id != 0)
-        {
-            _writer.WritePortOpen(id, device, portName, Encoding.ASCII.GetBytes(flags));
-        }
-
-        return id;
-    }
-
-    /// <summary>
-    /// Asks for a physical port on the relay to meet another device at; answered by OnResponse with <c>ok</c> and the
-    /// port number. 0 when too many requests are unanswered.
-    /// </summary>
-    public uint PortOpen2(Address device, ReadOnlySpan<byte> portName, string flags)
-    {
-        uint id = AddRequest();
-        if (id != 0)
-        {
-            _writer.WritePortOpen2(id, device, portName, Encoding.ASCII.GetBytes(flags));
-        }
-
-        return id;
-    }
-
-    /// <summary>Takes a requested port. False when it is gone or already answered.</summary>
-    public bool AcceptPort(in IncomingPort port)
-    {
-        if (!IsAsked(port.Port))
-        {
-            return false;
-        }
-
-        _ports[port.Port] = PortState.Open;
-        _writer.WritePortAccept(port.RequestId, port.Port);
-        return true;
-    }
-
-    /// <summary>Refuses a requested port. False when it is gone or already answered.</summary>
-    public bool RejectPort(in IncomingPort port, string reason)
-    {
-        if (!IsAsked(port.Port))
-        {
-            return false;
-        }
-
-        _ports.Remove(port.Port);
-        _writer.WritePortReject(port.RequestId, port.Port, reason);
-        return true;
-    }
-
-    /// <summary>
-    /// Sends data on an open port, in pieces of at most 65,000 bytes. False when the port is not open. No allocation.
-    /// </summary>
-    public bool PortSend(PortRef port, ReadOnlySpan<byte> data)
-    {
-        if (!IsOpen(port))
-        {
-            return false;
-        }
-
-        while (!data.IsEmpty)
-        {
-            int length = Math.Min(data.Length, EdgeLimits.MaxPortData);
-            _writer.WritePortSend(PortRequestId, port, data[..length]);
-            data = data[length..];
-        }
-
-        return true;
-    }
-
-    /// <summary>Closes an open port. False when it is not open.</summary>
-    public bool PortClose(PortRef port)
-    {
-        if (!IsOpen(port))
-        {
-            return false;
-        }
-
-        _ports.Remove(port);
-        _lastStray = port;
-        _writer.WritePortClose(PortRequestId, port);
-        return true;
-    }
-
-    /// <summary>Takes a physical port that the relay offered.</summary>
-    public void AcceptPhysicalPort(ulong requestId, ushort physicalPort)
-    {
-        _writer.WritePortAccept2(requestId, physicalPort);
-    }
-
-    /// <summary>Refuses a physical port that the relay offered.</summary>
-    public void RejectPhysicalPort(ulong requestId, ushort physicalPort, string reason)
-    {
-        _writer.WritePortReject2(requestId, physicalPort, reason);
-    }
-
-    /// <summary>Ends a physical port on the relay.</summary>
-    public void PortClose2(ushort physicalPort)
-    {
-        _writer.WritePortClose2(PortRequestId, physicalPort);
     }
 
     /// <summary>
@@ -366,20 +194,6 @@ public sealed partial class EdgeClientSession : IDisposable
         _early.Clear();
     }
 
-    private void SubmitTicket()
-    {
-        ulong seconds = (ulong)Math.Max(_now / 1000, 0);
-        ulong moved = (ulong)TransferredBytes + _externalUsage;
-        if (_tickets.Next(seconds, moved) is Ticket ticket)
-        {
-            _writer.WriteTicket(_requests.Add(RequestKind.Ticket, Deadline()), ticket);
-        }
-        else
-        {
-            _events.OnTicketRejected(ClientTickets.UnconfirmedUsage);
-        }
-    }
-
     private void Abandon(uint id, RequestKind kind, ReadOnlySpan<byte> reason)
     {
         EdgeReply reply = EdgeReply.FromLocalError(reason);
@@ -388,7 +202,12 @@ public sealed partial class EdgeClientSession : IDisposable
             case RequestKind.Hello:
                 Fail("the relay did not answer hello");
                 break;
-            case RequestKind.Ticket when Failure is not null:
+            case RequestKind.Ticket or RequestKind.UnpaidBytes or RequestKind.BlockPeak or RequestKind.BlockHeader
+                when Failure is not null:
+            case RequestKind.UnpaidBytes:
+                break;
+            case RequestKind.BlockPeak or RequestKind.BlockHeader:
+                HandleBlockReply(kind, reply);
                 break;
             case RequestKind.Ticket:
                 HandleTicketReply(reply);

@@ -5,7 +5,8 @@ namespace Diode.Tunnel.Edge.Sessions;
 
 /// <summary>
 /// What an <see cref="EdgeClientSession"/> tells its owner, from inside Start, Receive or Tick. The handlers may call
-/// the session's other methods, but not those three. Spans are valid during the call.
+/// the session's other methods, but not those three. Spans are valid during the call. <see cref="OnTicketDue"/> may come out of any
+/// method that moves bytes.
 /// </summary>
 public interface IEdgeClientEvents
 {
@@ -38,6 +39,29 @@ public interface IEdgeClientEvents
 
     /// <summary>The relay accepted a ticket. <paramref name="paidBytes"/> is what it added.</summary>
     void OnTicketAccepted(ulong paidBytes)
+    {
+    }
+
+    /// <summary>
+    /// Only with <see cref="EdgeClientOptions.OwnerSigns"/>: call MakeTicket soon, on whatever thread has the time to sign what it
+    /// returns, and hand that to SubmitTicket.
+    /// </summary>
+    void OnTicketDue()
+    {
+    }
+
+    /// <summary>A message of another device (§3.12). Who sent it is not told. Metadata: the encoded RLP list of pairs.</summary>
+    void OnMessageReceived(ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
+    {
+    }
+
+    /// <summary>A new block of a subscribed chain: the encoded RLP list of pairs (§3.13).</summary>
+    void OnBlockHeader(ulong chainId, ReadOnlySpan<byte> header)
+    {
+    }
+
+    /// <summary>What became of a port opened with flag <c>t</c>. Time: Unix milliseconds by the relay's clock.</summary>
+    void OnTrace(ulong unixTimeMs, string name, string text)
     {
     }
 

@@ -6,6 +6,9 @@ internal enum RequestKind
     Hello,
     Ticket,
     PortOpen,
+    UnpaidBytes,
+    BlockPeak,
+    BlockHeader,
     Other,
 }
 
@@ -20,13 +23,16 @@ internal sealed class PendingRequests(int capacity)
     /// <summary>Number of unanswered portopens.</summary>
     public int PortOpens { get; private set; }
 
+    /// <summary>Number of unanswered questions for a block.</summary>
+    public int BlockRequests { get; private set; }
+
     /// <summary>Number of unanswered requests.</summary>
     public int Count => _requests.Count;
 
-    /// <summary>Notes a request; 0 when there are too many. Hello and tickets always have room.</summary>
+    /// <summary>Notes a request; 0 when there are too many. What the session asks for itself always has room.</summary>
     public uint Add(RequestKind kind, long deadline)
     {
-        if (_requests.Count >= capacity && kind is not RequestKind.Hello and not RequestKind.Ticket)
+        if (_requests.Count >= capacity && kind is RequestKind.Other or RequestKind.PortOpen)
         {
             return 0;
         }
@@ -39,6 +45,7 @@ internal sealed class PendingRequests(int capacity)
         }
         while (!_requests.TryAdd(id, (kind, deadline)));
         PortOpens += kind == RequestKind.PortOpen ? 1 : 0;
+        BlockRequests += kind is RequestKind.BlockPeak or RequestKind.BlockHeader ? 1 : 0;
         return id;
     }
 
@@ -53,6 +60,7 @@ internal sealed class PendingRequests(int capacity)
 
         kind = request.Kind;
         PortOpens -= kind == RequestKind.PortOpen ? 1 : 0;
+        BlockRequests -= kind is RequestKind.BlockPeak or RequestKind.BlockHeader ? 1 : 0;
         return true;
     }
 

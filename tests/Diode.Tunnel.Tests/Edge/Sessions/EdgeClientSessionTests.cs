@@ -171,10 +171,12 @@ public sealed class EdgeClientSessionTests
         using ScriptedRelay relay = ScriptedRelay.Ready();
         uint ping = relay.Session.Ping();
         uint open = relay.Session.PortOpen(Other, "tcp:1"u8);
-        relay.Session.Tick(ScriptedRelay.Now + 39_999);
+        relay.Session.Tick(ScriptedRelay.Now + 29_999);
         Assert.Empty(relay.Events.Log);
+        relay.Session.Tick(ScriptedRelay.Now + 30_000);
+        Assert.Equal([$"response {ping} error timeout"], relay.Events.Log);
         relay.Session.Tick(ScriptedRelay.Now + 40_000);
-        Assert.Equal([$"failed {open} timeout", $"response {ping} error timeout"], relay.Events.Log.Order());
+        Assert.Equal([$"response {ping} error timeout", $"failed {open} timeout"], relay.Events.Log);
         relay.Events.Log.Clear();
         relay.Take();
 
