@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
 
 namespace Diode.Tunnel.Edge.Framing;
@@ -22,7 +23,7 @@ public static class RawDeflate
         return TryInflate(compressed, maxLength, static input => new ZLibStream(input, CompressionMode.Decompress), out inflated);
     }
 
-    /// <summary>Deflates one payload, fastest level.</summary>
+    /// <summary>Deflates one payload, fastest level. What does not shrink is stored: the result is at most five bytes per 65,535 longer.</summary>
     public static byte[] Deflate(ReadOnlySpan<byte> data)
     {
         using var output = new MemoryStream();
@@ -31,7 +32,28 @@ public static class RawDeflate
             deflate.Write(data);
         }
 
-        return output.ToArray();
+        return output.Length < data.Length ? output.ToArray() : Store(data);
+    }
+
+    /// <summary>Stored blocks: <code>final flag (1) | u16le length | its complement | bytes</code></summary>
+    private static byte[] Store(ReadOnlySpan<byte> data)
+    {
+        const int HeaderLength = 5;
+        int blocks = Math.Max(1, (data.Length + ushort.MaxValue - 1) / ushort.MaxValue);
+        byte[] stored = new byte[data.Length + (blocks * HeaderLength)];
+        Span<byte> at = stored;
+        for (; blocks > 0; blocks--)
+        {
+            ReadOnlySpan<byte> block = data[..Math.Min(data.Length, ushort.MaxValue)];
+            at[0] = (byte)(blocks == 1 ? 1 : 0);
+            BinaryPrimitives.WriteUInt16LittleEndian(at[1..], (ushort)block.Length);
+            BinaryPrimitives.WriteUInt16LittleEndian(at[3..], (ushort)~block.Length);
+            block.CopyTo(at[HeaderLength..]);
+            at = at[(HeaderLength + block.Length)..];
+            data = data[block.Length..];
+        }
+
+        return stored;
     }
 
     private static bool TryInflate(

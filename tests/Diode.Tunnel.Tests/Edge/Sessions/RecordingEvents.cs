@@ -94,4 +94,24 @@ internal sealed class RecordingEvents : IEdgeClientEvents
     {
         Log.Add($"physical closed {physicalPort}");
     }
+
+    public void OnTicketDue()
+    {
+        Log.Add("due");
+    }
+
+    public void OnMessageReceived(ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
+    {
+        Log.Add($"message {Encoding.Latin1.GetString(payload)}");
+    }
+
+    public void OnBlockHeader(ulong chainId, ReadOnlySpan<byte> header)
+    {
+        Log.Add($"block {chainId}");
+    }
+
+    public void OnTrace(ulong unixTimeMs, string name, string text)
+    {
+        Log.Add($"trace {unixTimeMs} {name} {text}");
+    }
 }
