@@ -4,6 +4,7 @@ using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Chains;
+using Diode.Tunnel.Relay.Channels;
 using Diode.Tunnel.Relay.PhysicalPorts;
 using Diode.Tunnel.Relay.Ports;
 using Diode.Tunnel.Relay.RelayPeers;
@@ -22,6 +23,7 @@ internal sealed class RelayCore
     private const uint FirstRef = 0x1_0000;
 
     private readonly ServerAnnouncement _announcement;
+    private readonly IChainClock _chain;
     private long _lastSessionId;
 
     public RelayCore(
@@ -42,6 +44,9 @@ internal sealed class RelayCore
             nextRef ?? (() => (uint)RandomNumberGenerator.GetInt32((int)FirstRef, int.MaxValue)),
             limits.MaxPortsPerSession);
         PhysicalPorts = new PhysicalPortTable(sockets, limits, Counters);
+        Channels = new ChannelTable(limits.MaxChannels);
+        RemoteDevices = new RemoteDevices(this);
+        _chain = chain;
         AnnounceFeatures();
     }
 
@@ -59,7 +64,12 @@ internal sealed class RelayCore
 
     public PhysicalPortTable PhysicalPorts { get; }
 
+    public ChannelTable Channels { get; }
+
     public TicketLedger Tickets { get; }
+
+    /// <summary>What other relays may ask for; handed to <see cref="Network"/>.</summary>
+    public IRemoteDevices RemoteDevices { get; }
 
     /// <summary>The chains, when the relay has upstreams for any; set once before the first session.</summary>
     public IChainGateway? Chains { get; set; }
@@ -108,6 +118,7 @@ internal sealed class RelayCore
     {
         Ports.Tick(nowMs);
         PhysicalPorts.Tick(nowMs);
+        Channels.Tick(nowMs);
         Tickets.Tick(nowMs);
         foreach (RelaySession session in Directory.Snapshot())
         {
@@ -145,5 +156,44 @@ internal sealed class RelayCore
         writer.WriteText(_announcement.Description);
         writer.WriteText(_announcement.Features);
         VersionReply = writer.ToArray();
+    }
+
+    /// <summary>Delivers a message to all sessions of a device; false when none could take it.</summary>
+    public bool DeliverMessage(Address device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
+    {
+        bool delivered = false;
+        foreach (RelaySession session in Directory.FindAll(device))
+        {
+            bool sent = session.Edge.TrySendMessage(payload, metadata);
+            delivered |= sent;
+            if (sent)
+            {
+                Counters.MessageDelivered();
+            }
+            else
+            {
+                Counters.MessageDropped();
+            }
+        }
+
+        return delivered;
+    }
+
+    /// <summary>The hash of a block, if it is known without asking.</summary>
+    public Hash256? FindBlockHash(ulong chainId, ulong number)
+    {
+        Hash256 hash = default;
+        bool found = Chains?.TryGetBlockHash(chainId, number, out hash) == true
+            || _chain.TryGetBlockHash(chainId, number, out hash);
+        return found ? hash : null;
+    }
+
+    /// <summary>The hash of a block; null when there is none or it cannot be read.</summary>
+    public async ValueTask<Hash256?> FindBlockHashAsync(ulong chainId, ulong number, CancellationToken cancel)
+    {
+        Hash256? known = FindBlockHash(chainId, number);
+        return known is null && Chains is not null && Chains.IsReadable(chainId)
+            ? await Chains.GetBlockHashAsync(chainId, number, cancel)
+            : known;
     }
 }

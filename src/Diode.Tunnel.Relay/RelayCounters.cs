@@ -21,6 +21,12 @@ internal sealed class RelayCounters
     private long _physicalPieces;
     private long _physicalBytes;
     private long _physicalDrops;
+    private long _commandsRefused;
+    private long _foreignRefs;
+    private long _messagesDelivered;
+    private long _messagesDropped;
+    private long _channelsRefused;
+    private long _internalErrors;
 
     public void Accepted() => Interlocked.Increment(ref _accepted);
 
@@ -49,6 +55,18 @@ internal sealed class RelayCounters
     public void PhysicalPortOpened() => Interlocked.Increment(ref _physicalOpened);
 
     public void PhysicalDrop() => Interlocked.Increment(ref _physicalDrops);
+
+    public void CommandRefused() => Interlocked.Increment(ref _commandsRefused);
+
+    public void ForeignRef() => Interlocked.Increment(ref _foreignRefs);
+
+    public void MessageDelivered() => Interlocked.Increment(ref _messagesDelivered);
+
+    public void MessageDropped() => Interlocked.Increment(ref _messagesDropped);
+
+    public void ChannelRefused() => Interlocked.Increment(ref _channelsRefused);
+
+    public void InternalError() => Interlocked.Increment(ref _internalErrors);
 
     public void CarriedPhysically(int bytes)
     {
@@ -83,5 +101,11 @@ internal sealed class RelayCounters
         yield return new("physical_port_packets", Volatile.Read(ref _physicalPieces));
         yield return new("physical_port_bytes", Volatile.Read(ref _physicalBytes));
         yield return new("physical_port_drops", Volatile.Read(ref _physicalDrops));
+        yield return new("commands_refused", Volatile.Read(ref _commandsRefused));
+        yield return new("port_refs_foreign", Volatile.Read(ref _foreignRefs));
+        yield return new("messages_delivered", Volatile.Read(ref _messagesDelivered));
+        yield return new("messages_dropped", Volatile.Read(ref _messagesDropped));
+        yield return new("channels_refused", Volatile.Read(ref _channelsRefused));
+        yield return new("internal_errors", Volatile.Read(ref _internalErrors));
     }
 }

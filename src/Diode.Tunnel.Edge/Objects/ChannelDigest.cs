@@ -18,10 +18,25 @@ public static class ChannelDigest
     public static Hash256 Compute(
         Address server, in Hash256 blockHash, Address fleet, string type, ReadOnlySpan<byte> name)
     {
-        byte[] typeBytes = Encoding.UTF8.GetBytes(type);
-        if (typeBytes.Length > SignedWords.WordLength || name.Length > SignedWords.WordLength)
+        return TryCompute(server, blockHash, fleet, Encoding.UTF8.GetBytes(type), name, EmptyRlpList, out Hash256 digest)
+            ? digest
+            : throw new ArgumentException("type and name of a channel are at most 32 bytes long");
+    }
+
+    /// <summary>The same for any encoded parameters; false when type or name does not fit into its word.</summary>
+    public static bool TryCompute(
+        Address server,
+        in Hash256 blockHash,
+        Address fleet,
+        ReadOnlySpan<byte> type,
+        ReadOnlySpan<byte> name,
+        ReadOnlySpan<byte> parameters,
+        out Hash256 digest)
+    {
+        digest = default;
+        if (type.Length > SignedWords.WordLength || name.Length > SignedWords.WordLength)
         {
-            throw new ArgumentException("type and name of a channel are at most 32 bytes long");
+            return false;
         }
 
         Span<byte> words = stackalloc byte[Words * SignedWords.WordLength];
@@ -29,9 +44,10 @@ public static class ChannelDigest
         SignedWords.Write(words, 1, server.ToArray());
         blockHash.CopyTo(words[(2 * SignedWords.WordLength)..]);
         SignedWords.Write(words, 3, fleet.ToArray());
-        SignedWords.Write(words, 4, typeBytes);
+        SignedWords.Write(words, 4, type);
         SignedWords.Write(words, 5, name);
-        Hash256.Sha256(EmptyRlpList).CopyTo(words[(6 * SignedWords.WordLength)..]);
-        return Keccak256.Hash(words);
+        Hash256.Sha256(parameters).CopyTo(words[(6 * SignedWords.WordLength)..]);
+        digest = Keccak256.Hash(words);
+        return true;
     }
 }

@@ -41,6 +41,13 @@ public sealed partial class EdgeServerSession
             return EdgeServerStatus.NeedInput;
         }
 
+        if (data.Length > MaxPortData)
+        {
+            _handler.OnRefused();
+            ReplyError(id, "data too long"u8);
+            return EdgeServerStatus.NeedInput;
+        }
+
         PortSendStatus status = TryReadRef(refBytes, out uint portRef)
             ? _handler.OnPortSend(portRef, data, nowMs)
             : PortSendStatus.NoPort;
@@ -72,7 +79,7 @@ public sealed partial class EdgeServerSession
             _ when method.SequenceEqual("portclose"u8) => HandlePortClose(id, arguments),
             _ when method.SequenceEqual("portopen2"u8) => HandlePortOpen2(id, arguments, nowMs),
             _ when method.SequenceEqual("portclose2"u8) => HandlePortClose2(id, arguments),
-            _ when method.SequenceEqual("message"u8) => HandleMessage(arguments),
+            _ when method.SequenceEqual("message"u8) => HandleMessage(arguments, nowMs),
             _ when method.SequenceEqual("turnopen"u8) => HandleTurnOpen(id, arguments),
             _ when method.SequenceEqual("wireguard"u8) => HandleWireGuard(id, arguments),
             _ when method.SequenceEqual("subscribe"u8) => HandleSubscribe(id, arguments),
@@ -97,6 +104,11 @@ public sealed partial class EdgeServerSession
         if (method.SequenceEqual("portopen"u8))
         {
             return HandlePortOpen(id, arguments, nowMs);
+        }
+
+        if (method.SequenceEqual("channel"u8))
+        {
+            return HandleChannel(id, arguments, nowMs);
         }
 
         if (!arguments.TryReadBytes(out ReadOnlySpan<byte> key) || !arguments.IsEmpty)
@@ -216,6 +228,35 @@ public sealed partial class EdgeServerSession
         return true;
     }
 
+    private bool HandleChannel(in RequestId id, RlpReader arguments, long nowMs)
+    {
+        if (!TryReadNumber(ref arguments, out ulong chainId)
+            || !TryReadNumber(ref arguments, out ulong blockNumber)
+            || !arguments.TryReadAddress(out Address fleet)
+            || !arguments.TryReadBytes(out ReadOnlySpan<byte> type)
+            || !arguments.TryReadBytes(out ReadOnlySpan<byte> name)
+            || !arguments.TryReadRaw(out ReadOnlySpan<byte> parameters)
+            || !arguments.TryReadBytes(out ReadOnlySpan<byte> signature)
+            || !arguments.IsEmpty
+            || !RlpReader.IsWellFormed(parameters))
+        {
+            return false;
+        }
+
+        var channel = new ChannelSubmission
+        {
+            ChainId = chainId,
+            BlockNumber = blockNumber,
+            Fleet = fleet,
+            Type = type,
+            Name = name,
+            Parameters = parameters,
+            Signature = signature,
+        };
+        _handler.OnChannel(id, channel, nowMs);
+        return true;
+    }
+
     private bool HandleBytes(in RequestId id, RlpReader arguments, long nowMs)
     {
         if (!arguments.IsEmpty)
@@ -329,7 +370,7 @@ public sealed partial class EdgeServerSession
         return true;
     }
 
-    private bool HandleMessage(RlpReader arguments)
+    private bool HandleMessage(RlpReader arguments, long nowMs)
     {
         if (!arguments.TryReadBytes(out ReadOnlySpan<byte> device)
             || !arguments.TryReadBytes(out ReadOnlySpan<byte> payload)
@@ -340,7 +381,7 @@ public sealed partial class EdgeServerSession
             return false;
         }
 
-        _handler.OnMessage(device, payload, metadata);
+        _handler.OnMessage(device, payload, metadata, nowMs);
         return true;
     }
 

@@ -13,13 +13,18 @@ public sealed partial class EdgeServerSession
     private const int MaxPayload = ushort.MaxValue;
 
     /// <summary>
-    /// The most data of one <c>portsend</c>; more is cut in two, since a port is a byte stream and the frame has to
-    /// hold our id and ref too (diode-protocol §2.1).
+    /// The most data of one <c>portsend</c> that fits into a frame with our id and ref (diode-protocol §2.1). Clients
+    /// keep to 65,000; what is longer than this is refused, never cut.
     /// </summary>
-    public const int MaxPortData = 65_000;
+    public const int MaxPortData = MaxPayload - DataOverhead;
+
+    // Two list headers of 3 bytes, id 5, "portsend" 9, ref 5, data header 3.
+    private const int DataOverhead = 28;
 
     // Room for: length, list header 4, id 5, list header 4, "portsend" 9, ref 5, data header 4.
     private const int MaxDataHead = 40;
+    // Raw deflate stores what it cannot compress in blocks of 16 KiB and more, with 5 bytes each.
+    private const int DeflateGrowth = 64;
     private const uint FirstRequestId = 0x1000_0000;
 
     [ThreadStatic]
@@ -57,6 +62,7 @@ public sealed partial class EdgeServerSession
     /// <summary>Answers <c>["error", 401, "bad input"]</c>.</summary>
     public void ReplyBadInput(in RequestId id)
     {
+        _handler.OnRefused();
         ReplyError(id, 401, "bad input"u8);
     }
 
@@ -65,7 +71,10 @@ public sealed partial class EdgeServerSession
     {
         RlpWriter writer = BeginReply(id, "response"u8);
         writer.WriteRaw(items);
-        EndAndSend(writer);
+        if (!EndAndSend(writer) && !Output.IsClosed)
+        {
+            ReplyError(id, "response too long"u8);
+        }
     }
 
     /// <summary>Answers <c>["response", "ok", ref]</c> to a <c>portopen</c> or <c>portopen2</c>.</summary>
@@ -122,60 +131,68 @@ public sealed partial class EdgeServerSession
         EndAndSend(writer);
     }
 
-    /// <summary>Delivers a message.</summary>
-    public void SendMessage(ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
+    /// <summary>
+    /// Delivers a message; false when the peer leaves too much unread or the message does not fit into a frame.
+    /// </summary>
+    public bool TrySendMessage(ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
     {
+        if (!Output.HasRoom)
+        {
+            return false;
+        }
+
         RlpWriter writer = BeginRequest("message_received"u8);
         writer.WriteBytes(payload);
         writer.WriteRaw(metadata);
+        return EndAndSend(writer);
+    }
+
+    /// <summary>Tells what happens to a port that was opened with flag <c>t</c>; dropped when the peer does not read.</summary>
+    /// <param name="nowMs">Unix milliseconds.</param>
+    /// <param name="name">Whose session it happens in.</param>
+    /// <param name="text">What happens.</param>
+    public void SendTrace(long nowMs, string name, string text)
+    {
+        if (Output.HasRoom)
+        {
+            RlpWriter writer = BeginRequest("trace"u8);
+            writer.WriteUInt64((ulong)nowMs);
+            writer.WriteText(name);
+            writer.WriteText(text);
+            EndAndSend(writer);
+        }
+    }
+
+    /// <summary>Warns the peer; only peers of a version above 1001 understand it.</summary>
+    public void SendNotify(string level, string code, string message)
+    {
+        RlpWriter writer = BeginRequest("notify"u8);
+        writer.WriteText(level);
+        writer.WriteText(code);
+        writer.WriteText(message);
         EndAndSend(writer);
     }
 
     /// <summary>
-    /// Delivers port data, copying it straight into <see cref="Output"/>; allocates nothing unless the session is
-    /// compressed. When the answer is Full nothing was written and <paramref name="sender"/> will be called.
+    /// Delivers up to <see cref="MaxPortData"/> bytes of port data, copying them straight into <see cref="Output"/>;
+    /// allocates nothing unless the session is compressed. When the answer is Full nothing was written and
+    /// <paramref name="sender"/> will be called.
     /// </summary>
     public FrameOutboxResult TrySendPortData(
-        uint portRef, ReadOnlySpan<byte> data, IFrameOutboxWaiter sender, long nowMs)
-    {
-        FrameOutboxResult result = TrySendPortChunk(portRef, data[..Math.Min(data.Length, MaxPortData)], sender, nowMs);
-        if (data.Length > MaxPortData && result == FrameOutboxResult.Queued)
-        {
-            // The rest must follow its beginning, so it may use the reserve.
-            SendPortData(portRef, data[MaxPortData..]);
-        }
-
-        return result;
-    }
-
-    /// <summary>Delivers port data whether or not there is room; for data that goes to several receivers.</summary>
-    public void SendPortData(uint portRef, ReadOnlySpan<byte> data)
-    {
-        do
-        {
-            ReadOnlySpan<byte> chunk = data[..Math.Min(data.Length, MaxPortData)];
-            data = data[chunk.Length..];
-            RlpWriter writer = BeginRequest("portsend"u8);
-            writer.WriteUInt64(portRef);
-            writer.WriteBytes(chunk);
-            EndAndSend(writer);
-        }
-        while (!data.IsEmpty);
-    }
-
-    private FrameOutboxResult TrySendPortChunk(
         uint portRef, ReadOnlySpan<byte> data, IFrameOutboxWaiter sender, long nowMs)
     {
         Span<byte> head = stackalloc byte[MaxDataHead];
         int headLength = WriteDataHead(head, portRef, data, out bool dataInHead);
         ReadOnlySpan<byte> body = dataInHead ? default : data;
-        int payloadLength = headLength - LengthBytes + body.Length;
-        FrameOutboxResult result = IsCompressed
-            ? TrySendCompressed(head[LengthBytes..headLength], body, sender, nowMs)
-            : Output.TryWriteData(head[..headLength], body, sender, nowMs);
+        if (IsCompressed)
+        {
+            return TrySendCompressed(portRef, head[LengthBytes..headLength], body, sender, nowMs);
+        }
+
+        FrameOutboxResult result = Output.TryWriteData(head[..headLength], body, sender, nowMs);
         if (result == FrameOutboxResult.Queued)
         {
-            _handler.OnUsage(payloadLength);
+            _handler.OnUsage(headLength - LengthBytes + body.Length);
         }
 
         return result;
@@ -212,8 +229,19 @@ public sealed partial class EdgeServerSession
         return at;
     }
 
+    /// <summary>Delivers port data whether or not there is room; for data that goes to several receivers.</summary>
+    public void SendPortData(uint portRef, ReadOnlySpan<byte> data)
+    {
+        RlpWriter writer = BeginRequest("portsend"u8);
+        writer.WriteUInt64(portRef);
+        writer.WriteBytes(data);
+        writer.EndList();
+        writer.EndList();
+        WritePortFrame(portRef, writer.WrittenSpan, data);
+    }
+
     private FrameOutboxResult TrySendCompressed(
-        ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, IFrameOutboxWaiter sender, long nowMs)
+        uint portRef, ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, IFrameOutboxWaiter sender, long nowMs)
     {
         FrameOutboxResult room = Output.CheckRoom(sender, nowMs);
         if (room != FrameOutboxResult.Queued)
@@ -224,8 +252,30 @@ public sealed partial class EdgeServerSession
         byte[] payload = ArrayPool<byte>.Shared.Rent(head.Length + body.Length);
         head.CopyTo(payload);
         body.CopyTo(payload.AsSpan(head.Length));
-        FrameOutboxResult result = WriteFrame(payload.AsSpan(0, head.Length + body.Length));
+        FrameOutboxResult result = WritePortFrame(portRef, payload.AsSpan(0, head.Length + body.Length), body);
         ArrayPool<byte>.Shared.Return(payload);
+        return result;
+    }
+
+    // Data that cannot be compressed grows by a few bytes. A port is a byte stream: where that makes the frame too long
+    // for its length field, the data goes in two.
+    private FrameOutboxResult WritePortFrame(uint portRef, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> data)
+    {
+        if (IsCompressed
+            && payload.Length > MaxPayload - DeflateGrowth
+            && RawDeflate.Deflate(payload).Length > MaxPayload)
+        {
+            SendPortData(portRef, data[..(data.Length / 2)]);
+            SendPortData(portRef, data[(data.Length / 2)..]);
+            return FrameOutboxResult.Queued;
+        }
+
+        FrameOutboxResult result = WriteFrame(payload);
+        if (result == FrameOutboxResult.Queued)
+        {
+            _handler.OnUsage(payload.Length);
+        }
+
         return result;
     }
 
@@ -258,15 +308,18 @@ public sealed partial class EdgeServerSession
         return writer;
     }
 
-    private void EndAndSend(RlpWriter writer)
+    private bool EndAndSend(RlpWriter writer)
     {
         writer.EndList();
         writer.EndList();
         ReadOnlySpan<byte> payload = writer.WrittenSpan;
-        if (payload.Length <= MaxPayload && WriteFrame(payload) == FrameOutboxResult.Queued)
+        bool sent = payload.Length <= MaxPayload && WriteFrame(payload) == FrameOutboxResult.Queued;
+        if (sent)
         {
             _handler.OnUsage(payload.Length);
         }
+
+        return sent;
     }
 
     private FrameOutboxResult WriteFrame(ReadOnlySpan<byte> payload)

@@ -49,6 +49,18 @@ public sealed class FrameOutbox
     /// <summary>Whether a data frame would be taken now.</summary>
     public bool HasRoom => Volatile.Read(ref _queued) < _limit;
 
+    /// <summary>Whether what is written now goes nowhere.</summary>
+    public bool IsClosed
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _closed;
+            }
+        }
+    }
+
     /// <summary>Appends a control frame made of <paramref name="head"/> and <paramref name="body"/>.</summary>
     public FrameOutboxResult WriteControl(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body)
     {

@@ -35,7 +35,14 @@ public interface IEdgeServerHandler
     void OnIsOnline(in RequestId id, ReadOnlySpan<byte> key);
 
     /// <summary><c>message</c>: never answered. <paramref name="metadata"/> is one encoded RLP item.</summary>
-    void OnMessage(ReadOnlySpan<byte> device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata);
+    void OnMessage(
+        ReadOnlySpan<byte> device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata, long nowMs);
+
+    /// <summary><c>channel</c>, to be judged and answered (diode-edge §3.11).</summary>
+    void OnChannel(in RequestId id, in ChannelSubmission channel, long nowMs);
+
+    /// <summary>The session itself refused a command: not understood, or too long. For counting.</summary>
+    void OnRefused();
 
     /// <summary><c>portopen</c>.</summary>
     void OnPortOpen(

@@ -8,7 +8,12 @@ namespace Diode.Tunnel.Relay.Accounting;
 /// </summary>
 internal sealed class DeviceAccount(Address device, ulong epoch)
 {
+    // Real relays look at most once an hour; one device uses a fleet or two.
+    private const int MaxFleetChecks = 16;
+    private const long FleetCheckMs = 3600 * 1000;
+
     private readonly Lock _gate = new();
+    private Dictionary<(ulong ChainId, Address Fleet), long>? _fleetChecks;
     private ulong _epoch = epoch;
     private long _usage;
     private long _previousUsage;
@@ -87,5 +92,32 @@ internal sealed class DeviceAccount(Address device, ulong epoch)
     {
         Interlocked.Exchange(ref _paid, (long)paid);
         Interlocked.Exchange(ref _lastAcceptedMs, nowMs);
+    }
+
+    /// <summary>Whether the fleet of an accepted ticket is to be looked up: once an hour for each chain and fleet.</summary>
+    public bool TryBeginFleetCheck(ulong chainId, Address fleet, long nowMs)
+    {
+        lock (_gate)
+        {
+            _fleetChecks ??= [];
+            if (_fleetChecks.TryGetValue((chainId, fleet), out long last) && nowMs - last < FleetCheckMs)
+            {
+                return false;
+            }
+
+            if (_fleetChecks.Count >= MaxFleetChecks)
+            {
+                _fleetChecks = _fleetChecks.Where(check => nowMs - check.Value < FleetCheckMs)
+                    .ToDictionary(check => check.Key, check => check.Value);
+            }
+
+            return _fleetChecks.Count < MaxFleetChecks && SetLocked();
+        }
+
+        bool SetLocked()
+        {
+            _fleetChecks[(chainId, fleet)] = nowMs;
+            return true;
+        }
     }
 }

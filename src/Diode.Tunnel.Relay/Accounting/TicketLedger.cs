@@ -99,14 +99,15 @@ internal sealed class TicketLedger
     /// <summary>Judges a ticket of the device and stores it if it is good.</summary>
     /// <param name="account">The device, as the TLS handshake proved it.</param>
     /// <param name="submission">The ticket.</param>
+    /// <param name="blockHash">Version 1: hash of the block, if the caller knows it.</param>
     /// <param name="resetsUsage">Protocol 1000 without a ticket so far: the counter starts at what is paid.</param>
     /// <param name="nowMs">Unix milliseconds.</param>
     public TicketVerdict Judge(
-        DeviceAccount account, in TicketSubmission submission, bool resetsUsage, long nowMs)
+        DeviceAccount account, in TicketSubmission submission, Hash256? blockHash, bool resetsUsage, long nowMs)
     {
         if (!_chain.IsKnown(submission.ChainId))
         {
-            return TicketVerdict.Refuse("unknown chain"u8);
+            return TicketVerdict.Refuse(submission.IsVersion2 ? "unknown chain"u8 : "block not found"u8);
         }
 
         ulong current = _chain.GetEpoch(submission.ChainId, nowMs);
@@ -138,7 +139,7 @@ internal sealed class TicketLedger
             return TicketVerdict.Refuse("local address too long"u8);
         }
 
-        if (!TryCreate(submission, out Ticket? ticket))
+        if (!TryCreate(submission, blockHash, out Ticket? ticket))
         {
             return TicketVerdict.Refuse("block not found"u8);
         }
@@ -236,7 +237,8 @@ internal sealed class TicketLedger
         return TicketVerdict.Accept(paid);
     }
 
-    private bool TryCreate(in TicketSubmission submission, [NotNullWhen(true)] out Ticket? ticket)
+    private bool TryCreate(
+        in TicketSubmission submission, Hash256? blockHash, [NotNullWhen(true)] out Ticket? ticket)
     {
         if (submission.IsVersion2)
         {
@@ -253,7 +255,8 @@ internal sealed class TicketLedger
             return true;
         }
 
-        if (!_chain.TryGetBlockHash(submission.ChainId, submission.EpochOrBlock, out Hash256 hash))
+        Hash256 hash = blockHash ?? default;
+        if (blockHash is null && !_chain.TryGetBlockHash(submission.ChainId, submission.EpochOrBlock, out hash))
         {
             ticket = null;
             return false;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Diode.Tunnel.Relay.Sessions;
 
 namespace Diode.Tunnel.Relay.Listening;
 
@@ -13,18 +14,26 @@ internal sealed class AddressLimiter(int maxConnections, int maxHandshakes)
     private readonly Dictionary<UInt128, Counts> _counts = [];
 
     /// <summary>Counts a new connection, in handshake; false when the address has too many.</summary>
-    public bool TryEnter(IPAddress address, out UInt128 key)
+    /// <param name="address">Of the peer.</param>
+    /// <param name="key">For the other calls.</param>
+    /// <param name="budget">What the connections of the address share, as long as one is there.</param>
+    public bool TryEnter(IPAddress address, out UInt128 key, out AddressBudget budget)
     {
         key = GetKey(address);
         lock (_gate)
         {
-            Counts counts = _counts.GetValueOrDefault(key);
+            if (!_counts.TryGetValue(key, out Counts counts))
+            {
+                counts = new Counts(0, 0, new AddressBudget());
+            }
+
+            budget = counts.Budget;
             if (counts.Connections >= maxConnections || counts.Handshakes >= maxHandshakes)
             {
                 return false;
             }
 
-            _counts[key] = new Counts(counts.Connections + 1, counts.Handshakes + 1);
+            _counts[key] = counts with { Connections = counts.Connections + 1, Handshakes = counts.Handshakes + 1 };
             return true;
         }
     }
@@ -34,8 +43,10 @@ internal sealed class AddressLimiter(int maxConnections, int maxHandshakes)
     {
         lock (_gate)
         {
-            Counts counts = _counts.GetValueOrDefault(key);
-            _counts[key] = counts with { Handshakes = counts.Handshakes - 1 };
+            if (_counts.TryGetValue(key, out Counts counts))
+            {
+                _counts[key] = counts with { Handshakes = counts.Handshakes - 1 };
+            }
         }
     }
 
@@ -70,5 +81,5 @@ internal sealed class AddressLimiter(int maxConnections, int maxHandshakes)
         return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes);
     }
 
-    private readonly record struct Counts(int Connections, int Handshakes);
+    private readonly record struct Counts(int Connections, int Handshakes, AddressBudget Budget);
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
@@ -31,6 +32,7 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
     private readonly RelayCore _core;
     private readonly RelayClock _clock;
     private readonly ILogger _logger;
+    private readonly IPAddress _address;
     private readonly Lock _tlsGate = new();
     private RelaySession? _session;
     private RoomSignal? _room;
@@ -39,8 +41,17 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
 
     /// <summary>Takes over an accepted, non-blocking socket and a fresh server engine.</summary>
     public EdgeConnection(
-        Socket socket, TlsEngine tls, RelayCore core, RelayClock clock, ILogger logger, Action onHandshakeEnd)
+        Socket socket,
+        TlsEngine tls,
+        RelayCore core,
+        RelayClock clock,
+        ILogger logger,
+        IPAddress address,
+        AddressBudget budget,
+        Action onHandshakeEnd)
     {
+        _address = address;
+        AddressBudget = budget;
         _onHandshakeEnd = onHandshakeEnd;
         _socket = socket;
         _tls = tls;
@@ -49,6 +60,12 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         _logger = logger;
         HandshakeUntilMs = clock.NowMs + (long)core.Limits.HandshakeTimeout.TotalMilliseconds;
     }
+
+    /// <inheritdoc/>
+    public AddressBudget AddressBudget { get; }
+
+    /// <inheritdoc/>
+    public string PeerHost => (_address.IsIPv4MappedToIPv6 ? _address.MapToIPv4() : _address).ToString();
 
     /// <summary>When the handshake must be done, unix milliseconds.</summary>
     public long HandshakeUntilMs { get; }

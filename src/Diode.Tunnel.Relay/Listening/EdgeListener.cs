@@ -168,7 +168,8 @@ internal sealed class EdgeListener : IDisposable
     private void Admit(Socket socket)
     {
         _core.Counters.Accepted();
-        if (socket.RemoteEndPoint is not IPEndPoint remote || !_limiter.TryEnter(remote.Address, out UInt128 key))
+        if (socket.RemoteEndPoint is not IPEndPoint remote
+            || !_limiter.TryEnter(remote.Address, out UInt128 key, out AddressBudget budget))
         {
             _core.Counters.RefusedByLimit();
             socket.Dispose();
@@ -184,7 +185,7 @@ internal sealed class EdgeListener : IDisposable
             TlsEngine tls = TlsEngineFactory.Create(
                 TlsRole.Server, _identity, static der => DeviceCertificate.TryParse(der, out _));
             var connection = new EdgeConnection(
-                socket, tls, _core, _clock, _logger, () => _limiter.EndHandshake(key));
+                socket, tls, _core, _clock, _logger, remote.Address, budget, () => _limiter.EndHandshake(key));
             _connections[connection] = ServeAsync(connection, key);
             started = true;
             if (connection.IsFinished)

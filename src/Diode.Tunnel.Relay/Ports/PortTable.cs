@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
 
 namespace Diode.Tunnel.Relay.Ports;
@@ -8,7 +10,7 @@ namespace Diode.Tunnel.Relay.Ports;
 /// All ports of the relay. Opening and closing take one lock; sending takes none of this table: it looks the sender's
 /// ref up and writes into the outbox of the receiver.
 /// </summary>
-internal sealed class PortTable
+internal sealed partial class PortTable
 {
     /// <summary>A target with more unanswered opens than this is not asked again (<c>port_collection.ex</c>).</summary>
     private const int MaxHanging = 5;
@@ -41,9 +43,7 @@ internal sealed class PortTable
     public ReadOnlySpan<byte> Open(
         RelaySession opener, RelaySession target, in RequestId id, ReadOnlySpan<byte> name, PortFlags flags, long nowMs)
     {
-        // The relay carries names as numbers: leading zeros vanish, and 0 would crash Go clients (diode-edge §3.6).
-        name = name.TrimStart((byte)0);
-        if (name.IsEmpty || name.Length > MaxNameLength)
+        if (!TryTrimName(ref name))
         {
             return "invalid port"u8;
         }
@@ -60,14 +60,18 @@ internal sealed class PortTable
                 return "not found"u8;
             }
 
-            if (flags.Shared && FindShared(target, name) is RelayPort shared)
-            {
-                return AttachLocked(shared, opener, id, flags);
-            }
-
             if (target.HangingOpens > MaxHanging)
             {
                 return "too many hanging ports"u8;
+            }
+
+            uint portRef = NextRefLocked(opener, target);
+            Trace(flags.Traced ? opener : null, opener, "received portopen for", portRef, nowMs);
+            if (flags.Shared && FindShared(target, name) is RelayPort shared)
+            {
+                AttachLocked(shared, opener, portRef, flags);
+                opener.Edge.ReplyPortOpened(id, portRef);
+                return default;
             }
 
             var port = new RelayPort(name.ToArray(), flags.Shared)
@@ -75,12 +79,10 @@ internal sealed class PortTable
                 OpenRequest = id,
                 AnswerUntilMs = nowMs + AnswerTimeoutMs,
             };
-            uint portRef = NextRefLocked(opener, target);
             port.Target = AddLocked(target, portRef, port, canSend: true, canReceive: true);
             port.Openers = [AddLocked(opener, portRef, port, flags.Write, flags.Read)];
-            target.HangingOpens++;
-            port.PendingNode = _pending.AddLast(port);
-            target.Edge.SendPortOpen(port.Name, portRef, opener.Device);
+            port.Traced = flags.Traced ? port.Openers[0] : null;
+            AskLocked(port, opener.Device);
             return default;
         }
     }
@@ -93,9 +95,15 @@ internal sealed class PortTable
             if (TryFindPending(target, portRef, out RelayPort? port))
             {
                 EndPendingLocked(port);
+                port.IsOpen = true;
+                if (port.Remote is IRemotePort remote)
+                {
+                    remote.Confirm();
+                    return;
+                }
+
                 PortEnd opener = port.Openers[0];
                 opener.Session.Edge.ReplyPortOpened(port.OpenRequest, opener.Ref);
-                port.IsOpen = true;
             }
         }
     }
@@ -120,18 +128,38 @@ internal sealed class PortTable
             return PortSendStatus.NoPort;
         }
 
-        if (!end.IsTarget)
+        RelayPort port = end.Port;
+        if (!end.CanSend)
         {
-            return end.CanSend ? Deliver(end.Port.Target!, data, sender, nowMs) : PortSendStatus.Accepted;
+            return PortSendStatus.Accepted;
         }
 
-        PortEnd[] openers = end.Port.Openers;
-        if (openers.Length == 1)
+        if (port.Remote is IRemotePort remote)
         {
-            return openers[0].CanReceive ? Deliver(openers[0], data, sender, nowMs) : PortSendStatus.Accepted;
+            return remote.Send(data, sender.Waiter, nowMs);
         }
 
-        return Broadcast(openers, data, sender, nowMs);
+        PortEnd[] openers = port.Openers;
+        PortSendStatus status;
+        if (end.IsTarget)
+        {
+            status = openers.Length == 1
+                ? DeliverIfReading(openers[0], data, sender, nowMs)
+                : Broadcast(openers, end, data, sender, nowMs);
+        }
+        else
+        {
+            status = port.IsChannel
+                ? Broadcast(openers, end, data, sender, nowMs)
+                : Deliver(port.Target!, data, sender, nowMs);
+        }
+
+        if (port.Traced is PortEnd traced && status == PortSendStatus.Accepted)
+        {
+            Trace(traced.Session, sender, "recv portsend from", portRef, nowMs);
+        }
+
+        return status;
     }
 
     /// <summary>One end leaves; false when it has no such open port.</summary>
@@ -180,20 +208,34 @@ internal sealed class PortTable
         }
     }
 
+    // The relay carries names as numbers: leading zeros vanish, and 0 would crash Go clients (diode-edge §3.6).
+    private static bool TryTrimName(ref ReadOnlySpan<byte> name)
+    {
+        name = name.TrimStart((byte)0);
+        return !name.IsEmpty && name.Length <= MaxNameLength;
+    }
+
     private static PortSendStatus Deliver(PortEnd to, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
     {
         FrameOutboxResult result = to.Session.Edge.TrySendPortData(to.Ref, data, sender.Waiter, nowMs);
         return result == FrameOutboxResult.Full ? PortSendStatus.Blocked : PortSendStatus.Accepted;
     }
 
+    private static PortSendStatus DeliverIfReading(
+        PortEnd to, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
+    {
+        return to.CanReceive ? Deliver(to, data, sender, nowMs) : PortSendStatus.Accepted;
+    }
+
     // All or nothing, so that a second try does not repeat data. Between the check and the write another sender can
     // fill an outbox; the frame then takes one more try for nobody but uses no more than the outbox allows.
     private static PortSendStatus Broadcast(
-        PortEnd[] openers, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
+        PortEnd[] openers, PortEnd from, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
     {
         foreach (PortEnd opener in openers)
         {
             if (opener.CanReceive
+                && !ReferenceEquals(opener, from)
                 && opener.Session.Edge.Output.CheckRoom(sender.Waiter, nowMs) == FrameOutboxResult.Full)
             {
                 return PortSendStatus.Blocked;
@@ -202,7 +244,7 @@ internal sealed class PortTable
 
         foreach (PortEnd opener in openers)
         {
-            if (opener.CanReceive)
+            if (opener.CanReceive && !ReferenceEquals(opener, from))
             {
                 opener.Session.Edge.SendPortData(opener.Ref, data);
             }
@@ -215,7 +257,7 @@ internal sealed class PortTable
     {
         foreach (PortEnd end in target.Ports)
         {
-            if (end.IsTarget && end.Port.IsShared && name.SequenceEqual(end.Port.Name))
+            if (end.IsTarget && end.Port.IsShared && end.Port.IsOpen && end.Port.Remote is null && name.SequenceEqual(end.Port.Name))
             {
                 return end.Port;
             }
@@ -224,17 +266,28 @@ internal sealed class PortTable
         return null;
     }
 
-    private ReadOnlySpan<byte> AttachLocked(RelayPort port, RelaySession opener, in RequestId id, PortFlags flags)
+    private void AttachLocked(RelayPort port, RelaySession opener, uint portRef, PortFlags flags)
     {
-        if (!port.IsOpen)
-        {
-            return "already opening"u8;
-        }
-
-        uint portRef = NextRefLocked(opener, port.Target!.Session);
         port.Openers = [.. port.Openers, AddLocked(opener, portRef, port, flags.Write, flags.Read)];
-        opener.Edge.ReplyPortOpened(id, portRef);
-        return default;
+    }
+
+    // The target gets the name without flags and answers with the ref.
+    private void AskLocked(RelayPort port, Address opener)
+    {
+        PortEnd target = port.Target!;
+        target.Session.HangingOpens++;
+        port.PendingNode = _pending.AddLast(port);
+        target.Session.Edge.SendPortOpen(port.Name, target.Ref, opener);
+    }
+
+    // Names in traces are address and host, as real relays write them; the host only of the one who is told.
+    private static void Trace(RelaySession? to, RelaySession where, string what, uint portRef, long nowMs)
+    {
+        if (to is not null)
+        {
+            string name = ReferenceEquals(to, where) ? $"{where.Device}@{to.PeerHost}" : where.Device.ToString();
+            to.Edge.SendTrace(nowMs, name, $"{what} 0x{portRef:x8}");
+        }
     }
 
     private bool TryFindPending(
@@ -250,40 +303,63 @@ internal sealed class PortTable
     {
         _pending.Remove(port.PendingNode!);
         port.PendingNode = null;
-        port.Target!.Session.HangingOpens--;
+        if (port.Target is PortEnd target)
+        {
+            target.Session.HangingOpens--;
+        }
+        else
+        {
+            port.Openers[0].Session.RemoteOpens--;
+        }
     }
 
     private void FailPendingLocked(RelayPort port, ReadOnlySpan<byte> reason)
     {
         EndPendingLocked(port);
-        PortEnd opener = port.Openers[0];
-        opener.Session.Edge.ReplyError(port.OpenRequest, reason);
-        RemoveLocked(opener);
-        RemoveLocked(port.Target!);
+        foreach (PortEnd opener in port.Openers)
+        {
+            opener.Session.Edge.ReplyError(port.OpenRequest, reason);
+            RemoveLocked(opener);
+        }
+
+        if (port.Target is PortEnd target)
+        {
+            port.Remote?.Refuse(reason);
+            RemoveLocked(target);
+        }
     }
 
     // A session left while the target had not answered.
     private void AbandonLocked(PortEnd end)
     {
         RelayPort port = end.Port;
-        PortEnd target = port.Target!;
         if (end.IsTarget)
         {
             FailPendingLocked(port, "unknown"u8);
             return;
         }
 
-        // The target may be dialling already: tell it, so that its later answer is not taken for an open port.
         EndPendingLocked(port);
         RemoveLocked(end);
-        RemoveLocked(target);
-        target.Session.Edge.SendPortClose(target.Ref);
+        if (port.Target is PortEnd target)
+        {
+            // The target may be dialling already: tell it, so that its later answer is not taken for an open port.
+            RemoveLocked(target);
+            target.Session.Edge.SendPortClose(target.Ref);
+        }
     }
 
     private void LeaveLocked(PortEnd end)
     {
         RelayPort port = end.Port;
         RemoveLocked(end);
+        if (port.Remote is IRemotePort remote)
+        {
+            port.IsOpen = false;
+            remote.Close();
+            return;
+        }
+
         if (end.IsTarget)
         {
             port.IsOpen = false;
@@ -297,10 +373,9 @@ internal sealed class PortTable
         }
 
         port.Openers = Array.FindAll(port.Openers, other => !ReferenceEquals(other, end));
-        if (port.Openers.Length == 0)
+        if (port.Openers.Length == 0 && port.Target is PortEnd target)
         {
             port.IsOpen = false;
-            PortEnd target = port.Target!;
             RemoveLocked(target);
             target.Session.Edge.SendPortClose(target.Ref);
         }
@@ -320,13 +395,13 @@ internal sealed class PortTable
         end.Session.Ports.Remove(end);
     }
 
-    private uint NextRefLocked(RelaySession opener, RelaySession target)
+    private uint NextRefLocked(RelaySession one, RelaySession? other)
     {
         while (true)
         {
             uint candidate = _nextRef();
-            if (!_ends.ContainsKey(new PortKey(opener.Id, candidate))
-                && !_ends.ContainsKey(new PortKey(target.Id, candidate)))
+            if (!_ends.ContainsKey(new PortKey(one.Id, candidate))
+                && (other is null || !_ends.ContainsKey(new PortKey(other.Id, candidate))))
             {
                 return candidate;
             }

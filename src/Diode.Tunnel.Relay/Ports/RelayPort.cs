@@ -1,21 +1,35 @@
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Relay.RelayPeers;
 
 namespace Diode.Tunnel.Relay.Ports;
 
 /// <summary>
-/// A port between the device that accepts it (target) and the device that opened it, or several that share it.
-/// Changed under the lock of the <see cref="PortTable"/> only; the packet path reads the published snapshots.
+/// A port between the device that accepts it (target) and the device that opened it, or several that share it. One of the
+/// two may be on another relay (<see cref="Remote"/>), and a channel has openers only. Changed under the lock of the
+/// <see cref="PortTable"/> only; the packet path reads the published snapshots.
 /// </summary>
 internal sealed class RelayPort(byte[] name, bool isShared)
 {
     private volatile PortEnd[] _openers = [];
+    private volatile IRemotePort? _remote;
     private volatile bool _isOpen;
 
     public byte[] Name { get; } = name;
 
     public bool IsShared { get; } = isShared;
 
+    /// <summary>Whether all ends are equal and what one sends goes to the others.</summary>
+    public bool IsChannel { get; private init; }
+
+    /// <summary>The device that accepts; null when it is on another relay, and for channels.</summary>
     public PortEnd? Target { get; set; }
+
+    /// <summary>The other end when that is on another relay; with a local target it stands for the opener.</summary>
+    public IRemotePort? Remote
+    {
+        get => _remote;
+        set => _remote = value;
+    }
 
     /// <summary>Whether the target agreed. A closed port is not open either.</summary>
     public bool IsOpen
@@ -31,6 +45,9 @@ internal sealed class RelayPort(byte[] name, bool isShared)
         set => _openers = value;
     }
 
+    /// <summary>Who hears what happens to the port (flag <c>t</c>); its first opener or nobody.</summary>
+    public PortEnd? Traced { get; set; }
+
     /// <summary>The request of the first opener, answered when the target decided.</summary>
     public RequestId OpenRequest { get; set; }
 
@@ -42,4 +59,10 @@ internal sealed class RelayPort(byte[] name, bool isShared)
 
     /// <summary>Place in the list of unanswered ports.</summary>
     public LinkedListNode<RelayPort>? PendingNode { get; set; }
+
+    /// <summary>The port of a channel: open from the start, for ever.</summary>
+    public static RelayPort ForChannel()
+    {
+        return new RelayPort([], isShared: true) { IsChannel = true, IsOpen = true };
+    }
 }

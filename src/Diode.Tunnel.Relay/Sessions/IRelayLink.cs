@@ -5,6 +5,12 @@ namespace Diode.Tunnel.Relay.Sessions;
 /// <summary>The connection that carries a session.</summary>
 internal interface IRelayLink : IFrameOutboxOwner, IFrameOutboxWaiter
 {
+    /// <summary>IP address of the device, as text.</summary>
+    string PeerHost { get; }
+
+    /// <summary>What the sessions from that address share.</summary>
+    AddressBudget AddressBudget { get; }
+
     /// <summary>Ends the session; the first reason counts. Any thread; must only schedule the work.</summary>
     void Close(CloseReason reason);
 }

@@ -43,4 +43,7 @@ public sealed record RelayLimits
 
     /// <summary>Devices whose tickets and usage are kept. Default 200,000.</summary>
     public int MaxDevices { get; init; } = 200_000;
+
+    /// <summary>Channels in all; 64 of one device. Default 4,096.</summary>
+    public int MaxChannels { get; init; } = 4096;
 }

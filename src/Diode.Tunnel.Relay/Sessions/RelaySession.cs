@@ -13,22 +13,12 @@ namespace Diode.Tunnel.Relay.Sessions;
 /// </summary>
 internal sealed partial class RelaySession : IEdgeServerHandler
 {
-    private const int ChannelKeyLength = 32;
     private const ulong TicketRequestsAbove = 1000;
-    private const ulong ResettingVersion = 1000;
-
-    // A ticket costs most of a millisecond of signature work; clients need a handful at the start and then one per
-    // 31 MB or 8 hours.
-    private const int TicketBurst = 64;
-    private const int TicketsPerSecond = 8;
-
-    // Name and flags are passed on as they are.
-    private const int MaxPhysicalText = 1024;
 
     private readonly RelayCore _core;
     private readonly IRelayLink _link;
     private readonly Lock _ticketGate = new();
-    private TokenBucket _ticketBudget = new(TicketBurst, TicketsPerSecond);
+    private SessionBudget _budget;
     private long _deadlineMs;
     private long _acceptedMs;
     private long _requestedMs;
@@ -38,6 +28,7 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     {
         _core = core;
         _link = link;
+        _budget = new SessionBudget(link.AddressBudget);
         Id = id;
         Account = account;
         Edge = new EdgeServerSession(core.Limits.Session, this, link, link);
@@ -55,6 +46,9 @@ internal sealed partial class RelaySession : IEdgeServerHandler
 
     public IFrameOutboxWaiter Waiter => _link;
 
+    /// <summary>Where the device is connected from, for traces.</summary>
+    public string PeerHost => _link.PeerHost;
+
     public bool IsClosed => _closed;
 
     /// <summary>Ends this session has; under the lock of the <see cref="PortTable"/>.</summary>
@@ -63,6 +57,9 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     /// <summary>Opens this session was asked for and did not answer; under the lock of the <see cref="PortTable"/>.</summary>
     public int HangingOpens { get; set; }
 
+    /// <summary>Opens this session asked other relays for; under the lock of the <see cref="PortTable"/>.</summary>
+    public int RemoteOpens { get; set; }
+
     /// <summary>Physical ports this session was offered and did not answer; under the lock of their table.</summary>
     public int UnansweredPhysicalPorts { get; set; }
 
@@ -70,6 +67,13 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     public void MarkClosed()
     {
         _closed = true;
+        Volatile.Read(ref _gone)?.Cancel();
+    }
+
+    /// <inheritdoc/>
+    public void OnRefused()
+    {
+        _core.Counters.CommandRefused();
     }
 
     /// <summary>Ends the session from outside of its own thread.</summary>
@@ -138,43 +142,6 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     }
 
     /// <inheritdoc/>
-    public void OnTicket(in RequestId id, in TicketSubmission ticket, long nowMs)
-    {
-        if (!_ticketBudget.TryTake(nowMs))
-        {
-            _core.Counters.TicketRefused();
-            Edge.ReplyError(id, "too many tickets"u8);
-            return;
-        }
-
-        bool resetsUsage = Edge.Version == ResettingVersion && _acceptedMs == 0;
-        TicketVerdict verdict = _core.Tickets.Judge(Account, ticket, resetsUsage, nowMs);
-        if (verdict.Kind == TicketVerdictKind.Accepted)
-        {
-            _core.Counters.TicketAccepted();
-            lock (_ticketGate)
-            {
-                _acceptedMs = Math.Max(nowMs, 1);
-                _deadlineMs = 0;
-            }
-        }
-        else
-        {
-            _core.Counters.TicketRefused();
-        }
-
-        if (verdict.Kind == TicketVerdictKind.Refused)
-        {
-            Edge.ReplyError(id, verdict.Error);
-            return;
-        }
-
-        var writer = new RlpWriter();
-        verdict.WriteReply(writer);
-        Edge.ReplyEncoded(id, writer.WrittenSpan);
-    }
-
-    /// <inheritdoc/>
     public void OnBytes(in RequestId id, long nowMs)
     {
         Edge.ReplyText(id, SignedInteger.Encode(Account.Unpaid));
@@ -205,6 +172,11 @@ internal sealed partial class RelaySession : IEdgeServerHandler
                 return;
             }
         }
+        else if (_core.Channels.TryGetObject(key, nowMs, out byte[]? channel))
+        {
+            Edge.ReplyEncoded(id, channel);
+            return;
+        }
 
         Edge.ReplyText(id, default);
     }
@@ -234,147 +206,6 @@ internal sealed partial class RelaySession : IEdgeServerHandler
         // A real relay dies of this command; the boolean is sent as the number 1 or 0.
         bool online = Address.TryRead(key, out Address device) && _core.Directory.FindOldest(device) is not null;
         Edge.ReplyText(id, online ? [1] : default);
-    }
-
-    /// <inheritdoc/>
-    public void OnMessage(ReadOnlySpan<byte> device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
-    {
-        if (!Address.TryRead(device, out Address address) || address == Device)
-        {
-            return;
-        }
-
-        foreach (RelaySession session in _core.Directory.FindAll(address))
-        {
-            session.Edge.SendMessage(payload, metadata);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void OnPortOpen(
-        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs)
-    {
-        ReadOnlySpan<byte> error = TryOpen(id, device, port, flags, nowMs);
-        if (error.IsEmpty)
-        {
-            _core.Counters.PortOpened();
-        }
-        else
-        {
-            _core.Counters.PortOpenRefused();
-            Edge.ReplyError(id, error);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void OnPortConfirmed(uint portRef, long nowMs)
-    {
-        // Physical ports and refs, which begin above them, are answered alike.
-        if (portRef > ushort.MaxValue || !_core.PhysicalPorts.Confirm(this, (ushort)portRef, nowMs))
-        {
-            _core.Ports.Confirm(this, portRef);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void OnPortDenied(uint portRef, ReadOnlySpan<byte> reason)
-    {
-        if (portRef > ushort.MaxValue || !_core.PhysicalPorts.Deny(this, (ushort)portRef))
-        {
-            _core.Ports.Deny(this, portRef, reason);
-        }
-    }
-
-    /// <inheritdoc/>
-    public PortSendStatus OnPortSend(uint portRef, ReadOnlySpan<byte> data, long nowMs)
-    {
-        PortSendStatus status = _core.Ports.Send(this, portRef, data, nowMs);
-        if (status == PortSendStatus.Accepted)
-        {
-            _core.Counters.Relayed(data.Length);
-        }
-        else if (status == PortSendStatus.Blocked)
-        {
-            _core.Counters.Throttled();
-        }
-
-        return status;
-    }
-
-    /// <inheritdoc/>
-    public bool OnPortClose(uint portRef)
-    {
-        return _core.Ports.Close(this, portRef);
-    }
-
-    /// <inheritdoc/>
-    public void OnPortOpen2(
-        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs)
-    {
-        ReadOnlySpan<byte> error = TryOpenPhysical(id, device, port, flags, nowMs);
-        if (error.IsEmpty)
-        {
-            _core.Counters.PhysicalPortOpened();
-        }
-        else
-        {
-            _core.Counters.PortOpenRefused();
-            Edge.ReplyError(id, error);
-        }
-    }
-
-    /// <inheritdoc/>
-    public void OnPortClose2(ushort physicalPort)
-    {
-        _core.PhysicalPorts.Close(Device, physicalPort);
-    }
-
-    private ReadOnlySpan<byte> TryOpenPhysical(
-        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flags, long nowMs)
-    {
-        if (!Address.TryRead(device, out Address address))
-        {
-            return "invalid device id"u8;
-        }
-
-        if (address == Device)
-        {
-            return "can't connect to yourself"u8;
-        }
-
-        if (port.Length + flags.Length > MaxPhysicalText)
-        {
-            return "invalid port"u8;
-        }
-
-        return _core.Directory.FindOldest(address) is RelaySession target
-            ? _core.PhysicalPorts.Open(this, target, id, port, flags, nowMs)
-            : System.Text.Encoding.ASCII.GetBytes($"No listener found for device address {address}");
-    }
-
-    // The order of the checks decides which text a request with several faults gets (diode-edge §3.6).
-    private ReadOnlySpan<byte> TryOpen(
-        in RequestId id, ReadOnlySpan<byte> device, ReadOnlySpan<byte> port, ReadOnlySpan<byte> flagText, long nowMs)
-    {
-        bool isDevice = Address.TryRead(device, out Address address);
-        if (isDevice && address == Device)
-        {
-            return "can't connect to yourself"u8;
-        }
-
-        if (!PortFlags.TryParse(flagText, out PortFlags flags))
-        {
-            return "invalid flags"u8;
-        }
-
-        if (!isDevice)
-        {
-            // 32 bytes name a channel, and there are none.
-            return device.Length == ChannelKeyLength ? "not found"u8 : "invalid device id"u8;
-        }
-
-        RelaySession? target = _core.Directory.FindOldest(address);
-        return target is null ? "not found"u8 : _core.Ports.Open(this, target, id, port, flags, nowMs);
     }
 
     // A deadline that runs is kept, however often the peer says hello.

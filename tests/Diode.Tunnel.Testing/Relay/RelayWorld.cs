@@ -80,6 +80,10 @@ internal sealed class RelayPeer : IRelayLink
 
     public RelaySession Session { get; }
 
+    public string PeerHost => "127.0.0.1";
+
+    public AddressBudget AddressBudget { get; } = new();
+
     public CloseReason Closed { get; private set; }
 
     public int RoomSignals { get; private set; }

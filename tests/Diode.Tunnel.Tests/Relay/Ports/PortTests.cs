@@ -135,14 +135,32 @@ public sealed class PortTests
     }
 
     [Fact]
-    public void Large_data_is_cut_so_that_it_fits_again()
+    public void Data_is_never_cut_and_what_no_longer_fits_is_refused()
     {
         (RelayWorld _, RelayPeer a, RelayPeer b) = OpenPort("rw");
-        byte[] data = new byte[65_510];
+        byte[] data = new byte[EdgeServerSession.MaxPortData];
         System.Security.Cryptography.RandomNumberGenerator.Fill(data);
-        a.Send("portsend", Ref, data);
-        byte[] received = [.. b.Read().SelectMany(frame => frame.Items[1].Items[2].Bytes.ToArray())];
-        Assert.Equal(data, received);
+        Assert.Equal("[response ok]", a.Ask("portsend", Ref, data));
+        Assert.Equal(data, Assert.Single(b.Read()).Items[1].Items[2].Bytes.ToArray());
+        Assert.Equal("[error data too long]", a.Ask("portsend", Ref, new byte[data.Length + 1]));
+        Assert.Empty(b.Read());
+        Assert.Equal("[response ok]", a.Ask("portsend", Ref, "goes on"));
+    }
+
+    [Fact]
+    public void Data_that_deflating_makes_longer_arrives_in_pieces()
+    {
+        (RelayWorld _, RelayPeer a, RelayPeer b) = OpenPort("rw");
+        b.Send("hello", 1001, "zlib");
+        b.Read();
+        byte[] data = new byte[EdgeServerSession.MaxPortData];
+        System.Security.Cryptography.RandomNumberGenerator.Fill(data);
+        long before = b.Session.Account.Usage;
+        Assert.Equal("[response ok]", a.Ask("portsend", Ref, data));
+        List<Diode.Tunnel.Ethereum.Rlp.RlpItem> frames = b.Read();
+        Assert.InRange(frames.Count, 1, 2);
+        Assert.Equal(data, frames.SelectMany(frame => frame.Items[1].Items[2].Bytes.ToArray()));
+        Assert.Equal(frames.Sum(frame => frame.Encode().Length), b.Session.Account.Usage - before);
     }
 
     [Fact]
