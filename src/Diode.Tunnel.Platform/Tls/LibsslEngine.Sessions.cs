@@ -8,14 +8,6 @@ namespace Diode.Tunnel.Platform.Tls;
 /// <summary>Resumption: sessions as bytes in a <see cref="TlsSessionCache"/>, which libssl asks by callback.</summary>
 internal sealed unsafe partial class LibsslEngine
 {
-    private readonly TlsSessionCache? _sessions;
-    private readonly string _sessionPrefix;
-    private readonly string? _sessionKey;
-
-    private bool _isResumed;
-
-    public override bool IsResumed => _isResumed;
-
     /// <summary>Called by libssl when a client offers a session id. The result belongs to libssl; 0 if there is none.</summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     internal static nint FindSession(nint ssl, byte* id, int length, int* copy)
@@ -24,7 +16,7 @@ internal sealed unsafe partial class LibsslEngine
         try
         {
             return length is > 0 and <= 32
-                && LibsslConnection.FindOwner(ssl) is LibsslEngine { _sessions: { } sessions } engine
+                && LibsslConnection.FindOwner(ssl) is LibsslEngine { Sessions: { } sessions } engine
                 && sessions.TryGet(TlsRole.Server, engine.ServerKey(id, length), out byte[]? state)
                     ? Decode(state)
                     : 0;
@@ -49,11 +41,11 @@ internal sealed unsafe partial class LibsslEngine
     }
 
     private string ServerKey(byte* id, int length) =>
-        _sessionPrefix + Convert.ToHexString(new ReadOnlySpan<byte>(id, length));
+        SessionPrefix + Convert.ToHexString(new ReadOnlySpan<byte>(id, length));
 
     private void OfferSession()
     {
-        if (_sessions is null || !_sessions.TryGet(Role, _sessionKey!, out byte[]? state))
+        if (SessionKey is null || Sessions is null || !Sessions.TryGet(Role, SessionKey, out byte[]? state))
         {
             return;
         }
@@ -67,39 +59,30 @@ internal sealed unsafe partial class LibsslEngine
         }
     }
 
-    /// <summary>Null if both keys are proven and the peer is accepted, otherwise the reason of the refusal.</summary>
     private string? CompleteHandshake()
     {
-        if (Libssl.SSL_session_reused(_ssl) == 1)
-        {
-            // The proof is the one of the first connection, so the certificate is the one shown then.
-            if (CheckPeerCertificate(Libssl.SSL_get0_peer_certificate(_ssl)) is { } refusal)
-            {
-                ForgetSession();
-                return refusal;
-            }
-
-            _isResumed = true;
-            _sessions?.CountResumption();
-        }
-        else if (_peerCertificate.Length == 0)
-        {
-            return "the peer has no certificate";
-        }
-        else
+        bool resumed = Libssl.SSL_session_reused(_ssl) == 1;
+        string? refusal = CompleteHandshake(resumed ? Encode(Libssl.SSL_get0_peer_certificate(_ssl)) : null);
+        if (refusal is null && !resumed)
         {
             StoreSession();
         }
+        else if (refusal is not null)
+        {
+            ForgetSession();
+        }
 
-        _isHandshakeComplete = true;
-        return null;
+        return refusal;
     }
 
     /// <summary>Only after a full handshake: resuming again and again does not prolong a session's life.</summary>
     private void StoreSession()
     {
         nint session = Libssl.SSL_get_session(_ssl);
-        if (_sessions is null || session == 0 || Libssl.SSL_SESSION_is_resumable(session) != 1 || GetKey(session) is not { } key)
+        if (Sessions is null
+            || session == 0
+            || Libssl.SSL_SESSION_is_resumable(session) != 1
+            || GetKey(session) is not { } key)
         {
             return;
         }
@@ -116,7 +99,7 @@ internal sealed unsafe partial class LibsslEngine
             byte* position = start;
             if (Libssl.i2d_SSL_SESSION(session, &position) == length)
             {
-                _sessions.Store(Role, key, state);
+                Sessions.Store(Role, key, state);
             }
         }
 
@@ -127,7 +110,7 @@ internal sealed unsafe partial class LibsslEngine
     {
         if (GetKey(Libssl.SSL_get_session(_ssl)) is { } key)
         {
-            _sessions?.Remove(Role, key);
+            Sessions?.Remove(Role, key);
         }
     }
 
@@ -135,7 +118,7 @@ internal sealed unsafe partial class LibsslEngine
     {
         if (Role == TlsRole.Client || session == 0)
         {
-            return _sessionKey;
+            return SessionKey;
         }
 
         uint length = 0;

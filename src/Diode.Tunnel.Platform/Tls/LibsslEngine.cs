@@ -8,7 +8,7 @@ namespace Diode.Tunnel.Platform.Tls;
 
 /// <summary>libssl over two memory BIOs.</summary>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe partial class LibsslEngine : TlsEngine
+internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
 {
     // Memory BIOs keep their largest size. Input goes in by small pieces, output above the limit gets a new BIO, so that
     // an idle connection stays small whatever it once carried.
@@ -18,14 +18,8 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
 
     private readonly LibsslConnection _connection;
     private readonly nint _ssl;
-    private readonly TlsPeerValidator _validator;
-    private string? _rejection;
-    private byte[] _peerCertificate = [];
     private int _pendingOutput;
     private int _largestOutput;
-    private bool _isHandshakeComplete;
-    private bool _closedByPeer;
-    private bool _closedByUs;
 
     public LibsslEngine(
         TlsRole role,
@@ -33,11 +27,8 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
         TlsPeerValidator validator,
         TlsSessionCache? sessions = null,
         string? sessionKey = null)
+        : base(role, identity, validator, sessions, sessionKey)
     {
-        Role = role;
-        _validator = validator;
-        _sessions = sessions;
-        _sessionPrefix = identity.SessionPrefix;
         _connection = new LibsslConnection(identity.GetContext(role, sessions is not null), this);
         _ssl = _connection.DangerousGetHandle();
         if (role == TlsRole.Server)
@@ -47,12 +38,7 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
         }
 
         Libssl.SSL_set_connect_state(_ssl);
-        if (sessionKey is not null)
-        {
-            _sessionKey = _sessionPrefix + sessionKey;
-            OfferSession();
-        }
-
+        OfferSession();
         Libcrypto.ERR_clear_error();
         int result = Libssl.SSL_do_handshake(_ssl);
         if (Libssl.SSL_get_error(_ssl, result) != Libssl.SSL_ERROR_WANT_READ)
@@ -64,73 +50,9 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
         MeasureOutput();
     }
 
-    public override TlsRole Role { get; }
-
-    public override bool IsHandshakeComplete => _isHandshakeComplete;
-
-    public override ReadOnlyMemory<byte> PeerCertificate => _peerCertificate;
-
     public override int PendingOutput => _pendingOutput;
 
-    public override TlsResult Receive(ReadOnlySpan<byte> ciphertext, IBufferWriter<byte> plaintext)
-    {
-        ArgumentNullException.ThrowIfNull(plaintext);
-        ObjectDisposedException.ThrowIf(_connection.IsClosed, this);
-        TlsResult result = Error is not null ? TlsResult.Failed : _closedByPeer ? TlsResult.Closed : TlsResult.Ok;
-        while (result == TlsResult.Ok && !ciphertext.IsEmpty)
-        {
-            ReadOnlySpan<byte> chunk = ciphertext[..Math.Min(ciphertext.Length, InputChunk)];
-            ciphertext = ciphertext[chunk.Length..];
-            fixed (byte* start = chunk)
-            {
-                if (Libcrypto.BIO_write(_connection.Input, start, chunk.Length) != chunk.Length)
-                {
-                    result = Fail("out of memory");
-                    break;
-                }
-            }
-
-            result = Decrypt(plaintext);
-        }
-
-        MeasureOutput();
-        GC.KeepAlive(this);
-        return result;
-    }
-
-    public override TlsResult Send(ReadOnlySpan<byte> plaintext)
-    {
-        ObjectDisposedException.ThrowIf(_connection.IsClosed, this);
-        if (Error is not null || _closedByUs)
-        {
-            return Error is not null ? TlsResult.Failed : TlsResult.Closed;
-        }
-
-        if (!_isHandshakeComplete)
-        {
-            throw new InvalidOperationException("The TLS handshake is not complete.");
-        }
-
-        if (plaintext.IsEmpty)
-        {
-            return TlsResult.Ok;
-        }
-
-        TlsResult result = TlsResult.Ok;
-        Libcrypto.ERR_clear_error();
-        fixed (byte* start = plaintext)
-        {
-            // The BIO takes everything, so the write is never partial.
-            if (Libssl.SSL_write(_ssl, start, plaintext.Length) != plaintext.Length)
-            {
-                result = Fail(OpenSsl.TakeErrors("the TLS library did not take the data"));
-            }
-        }
-
-        MeasureOutput();
-        GC.KeepAlive(this);
-        return result;
-    }
+    protected override bool IsDisposed => _connection.IsClosed;
 
     public override int ReadOutput(Span<byte> ciphertext)
     {
@@ -158,51 +80,26 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
         return read;
     }
 
-    public override void Shutdown()
-    {
-        ObjectDisposedException.ThrowIf(_connection.IsClosed, this);
-        if (_closedByUs)
-        {
-            return;
-        }
-
-        _closedByUs = true;
-
-        // SSL_shutdown is not allowed during a handshake or after a fatal error.
-        if (_isHandshakeComplete && Error is null)
-        {
-            Libcrypto.ERR_clear_error();
-            _ = Libssl.SSL_shutdown(_ssl);
-            MeasureOutput();
-        }
-
-        GC.KeepAlive(this);
-    }
-
-    /// <summary>Called by libssl in place of chain building: a Diode certificate is self-signed and may have expired.</summary>
+    /// <summary>
+    /// Called by libssl in place of chain building: a Diode certificate is self-signed and may have expired. The guard and
+    /// the validator have accepted it before libssl saw it.
+    /// </summary>
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     internal static int VerifyPeer(nint storeContext, nint argument)
     {
-        LibsslEngine? engine = null;
-        string? rejection;
         try
         {
             nint ssl = Libcrypto.X509_STORE_CTX_get_ex_data(storeContext, Libssl.SSL_get_ex_data_X509_STORE_CTX_idx());
-            engine = LibsslConnection.FindOwner(ssl) as LibsslEngine;
-            rejection = engine is null ? "connection without owner" : engine.CheckPeer(storeContext);
+            if (LibsslConnection.FindOwner(ssl) is LibsslEngine engine && engine.IsCheckedPeer(storeContext))
+            {
+                return 1;
+            }
         }
-        catch (Exception exception)
+        catch (Exception)
         {
             // No exception may unwind through native frames: it becomes a refusal.
-            rejection = $"the validator of the peer certificate failed: {exception.GetType().Name}";
         }
 
-        if (rejection is null)
-        {
-            return 1;
-        }
-
-        engine?._rejection = rejection;
         Libcrypto.X509_STORE_CTX_set_error(storeContext, Libcrypto.X509_V_ERR_CERT_REJECTED);
         return 0;
     }
@@ -215,47 +112,84 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
         }
     }
 
-    /// <summary>Null to accept, otherwise the reason of the refusal.</summary>
-    private string? CheckPeer(nint storeContext)
+    protected override TlsResult Feed(ReadOnlySpan<byte> records, IBufferWriter<byte> plaintext)
     {
-        if (Libcrypto.OPENSSL_sk_num(Libcrypto.X509_STORE_CTX_get0_untrusted(storeContext)) != 1)
+        TlsResult result = TlsResult.Ok;
+        while (result == TlsResult.Ok && !records.IsEmpty)
         {
-            return "the peer sent more than one certificate";
+            ReadOnlySpan<byte> chunk = records[..Math.Min(records.Length, InputChunk)];
+            records = records[chunk.Length..];
+            fixed (byte* start = chunk)
+            {
+                if (Libcrypto.BIO_write(_connection.Input, start, chunk.Length) != chunk.Length)
+                {
+                    return Fail("out of memory");
+                }
+            }
+
+            result = Decrypt(plaintext);
         }
 
-        return CheckPeerCertificate(Libcrypto.X509_STORE_CTX_get0_cert(storeContext));
+        return result;
     }
 
-    private string? CheckPeerCertificate(nint certificate)
+    protected override TlsResult Encrypt(ReadOnlySpan<byte> plaintext)
     {
-        if (!IsSecp256k1(Libcrypto.X509_get0_pubkey(certificate)))
+        Libcrypto.ERR_clear_error();
+        fixed (byte* start = plaintext)
         {
-            return "the peer's key is not on the curve secp256k1";
+            // The BIO takes everything, so the write is never partial.
+            return Libssl.SSL_write(_ssl, start, plaintext.Length) == plaintext.Length
+                ? TlsResult.Ok
+                : Fail(OpenSsl.TakeErrors("the TLS library did not take the data"));
         }
+    }
 
-        int length = Libcrypto.i2d_X509(certificate, null);
-        if (length <= 0)
+    protected override void SendCloseNotify()
+    {
+        Libcrypto.ERR_clear_error();
+        _ = Libssl.SSL_shutdown(_ssl);
+    }
+
+    protected override void QueueRecord(ReadOnlySpan<byte> record)
+    {
+        fixed (byte* start = record)
         {
-            return "the peer's certificate cannot be encoded";
+            _ = Libcrypto.BIO_write(_connection.Output, start, record.Length);
+        }
+    }
+
+    protected override void EndCall()
+    {
+        MeasureOutput();
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>The library must mean the certificate that was checked, byte by byte; only it and nothing else.</summary>
+    private bool IsCheckedPeer(nint storeContext)
+    {
+        nint certificate = Libcrypto.X509_STORE_CTX_get0_cert(storeContext);
+        return Libcrypto.OPENSSL_sk_num(Libcrypto.X509_STORE_CTX_get0_untrusted(storeContext)) == 1
+            && !CheckedCertificate.IsEmpty
+            && CheckedCertificate.SequenceEqual(Encode(certificate))
+            && IsSecp256k1(Libcrypto.X509_get0_pubkey(certificate));
+    }
+
+    /// <summary>DER of a certificate; empty if there is none.</summary>
+    private static byte[] Encode(nint certificate)
+    {
+        int length = certificate == 0 ? 0 : Libcrypto.i2d_X509(certificate, null);
+        if (length is <= 0 or > PeerCertificateCheck.MaxLength)
+        {
+            return [];
         }
 
         byte[] der = new byte[length];
         fixed (byte* start = der)
         {
             byte* position = start;
-            if (Libcrypto.i2d_X509(certificate, &position) != length)
-            {
-                return "the peer's certificate cannot be encoded";
-            }
+            return Libcrypto.i2d_X509(certificate, &position) == length ? der : [];
         }
-
-        if (!_validator(der))
-        {
-            return "the peer's certificate was refused";
-        }
-
-        _peerCertificate = der;
-        return null;
     }
 
     private static bool IsSecp256k1(nint key)
@@ -282,7 +216,7 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
                 error = read > 0 ? 0 : Libssl.SSL_get_error(_ssl, read);
             }
 
-            if (!_isHandshakeComplete && Libssl.SSL_is_init_finished(_ssl) == 1)
+            if (!IsHandshakeComplete && Libssl.SSL_is_init_finished(_ssl) == 1)
             {
                 if (CompleteHandshake() is { } refusal)
                 {
@@ -306,25 +240,11 @@ internal sealed unsafe partial class LibsslEngine : TlsEngine
                 case Libssl.SSL_ERROR_WANT_READ:
                     return TlsResult.Ok;
                 case Libssl.SSL_ERROR_ZERO_RETURN:
-                    _closedByPeer = true;
                     return TlsResult.Closed;
                 default:
-                    string text = OpenSsl.TakeErrors("unknown TLS error");
-                    return Fail(_rejection is null ? text : $"{_rejection}; {text}");
+                    return Fail(OpenSsl.TakeErrors("unknown TLS error"));
             }
         }
-    }
-
-    private TlsResult Fail(string error)
-    {
-        Error ??= error;
-        if (!_isHandshakeComplete && _sessionKey is not null)
-        {
-            // If the session was the reason, the next attempt makes a full handshake.
-            _sessions?.Remove(Role, _sessionKey);
-        }
-
-        return TlsResult.Failed;
     }
 
     private void MeasureOutput()

@@ -1,12 +1,26 @@
 using Diode.Tunnel.Platform.Interop.Linux;
+using Diode.Tunnel.Platform.Tls.BouncyCastle;
 
 namespace Diode.Tunnel.Platform.Tls;
 
-/// <summary>Chooses the TLS library of the operating system.</summary>
+/// <summary>Chooses the TLS library: libssl where it is present, managed code elsewhere.</summary>
 public static class TlsEngineFactory
 {
-    /// <summary>True if <see cref="Create"/> works on this machine.</summary>
-    public static bool IsSupported => OperatingSystem.IsLinux() && OpenSsl.HasLibssl;
+    /// <summary>Environment variable that forces a backend: "openssl" or "bouncycastle".</summary>
+    public const string BackendVariable = "DIODE_TUNNEL_TLS";
+
+    private static readonly string? Wanted = Environment.GetEnvironmentVariable(BackendVariable);
+
+    /// <summary>The backend that <see cref="Create(TlsRole, TlsIdentity, TlsPeerValidator, TlsSessionCache?, string?)"/> uses.</summary>
+    /// <exception cref="PlatformException">The environment variable names no backend.</exception>
+    public static TlsBackend DefaultBackend => Wanted?.ToUpperInvariant() switch
+    {
+        null or "" => OperatingSystem.IsLinux() && OpenSsl.HasLibssl ? TlsBackend.OpenSsl : TlsBackend.BouncyCastle,
+        "OPENSSL" => TlsBackend.OpenSsl,
+        "BOUNCYCASTLE" => TlsBackend.BouncyCastle,
+        _ => throw new PlatformException(
+            $"{BackendVariable} names no TLS library: {Wanted}", hint: "use openssl or bouncycastle, or leave it unset"),
+    };
 
     /// <summary>Creates an engine. A client's ClientHello is in the output at once.</summary>
     /// <param name="role">The side to play.</param>
@@ -17,9 +31,18 @@ public static class TlsEngineFactory
     /// As client: whom we connect to, usually the expected address as text. Without it the client offers no session. As
     /// server it is not needed, sessions are found by their id.
     /// </param>
-    /// <exception cref="PlatformException">OpenSSL 3 is missing, or certificate and key do not belong together.</exception>
-    /// <exception cref="PlatformNotSupportedException">There is no TLS engine for this operating system.</exception>
+    /// <exception cref="PlatformException">Certificate and key do not belong together, or the library is missing.</exception>
     public static TlsEngine Create(
+        TlsRole role,
+        TlsIdentity identity,
+        TlsPeerValidator validator,
+        TlsSessionCache? sessions = null,
+        string? sessionKey = null) => Create(DefaultBackend, role, identity, validator, sessions, sessionKey);
+
+    /// <summary>Creates an engine on a library of the caller's choice.</summary>
+    /// <inheritdoc cref="Create(TlsRole, TlsIdentity, TlsPeerValidator, TlsSessionCache?, string?)"/>
+    public static TlsEngine Create(
+        TlsBackend backend,
         TlsRole role,
         TlsIdentity identity,
         TlsPeerValidator validator,
@@ -28,17 +51,13 @@ public static class TlsEngineFactory
     {
         ArgumentNullException.ThrowIfNull(identity);
         ArgumentNullException.ThrowIfNull(validator);
-        if (!OperatingSystem.IsLinux())
+        if (backend == TlsBackend.BouncyCastle)
         {
-            throw new PlatformNotSupportedException(
-                "TLS with secp256k1 needs OpenSSL 3 and is built for Linux only; the system's own TLS cannot do it.");
+            return new BouncyCastleEngine(role, identity, validator, sessions, sessionKey);
         }
 
-        if (!OpenSsl.HasLibssl)
-        {
-            throw new PlatformException("libssl.so.3 could not be loaded", hint: "install OpenSSL 3, package libssl3");
-        }
-
-        return new LibsslEngine(role, identity, validator, sessions, sessionKey);
+        return OperatingSystem.IsLinux() && OpenSsl.HasLibssl
+            ? new LibsslEngine(role, identity, validator, sessions, sessionKey)
+            : throw new PlatformException("libssl.so.3 could not be loaded", hint: "install OpenSSL 3, package libssl3");
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
+using Diode.Tunnel.Platform.Tls.BouncyCastle;
 
 namespace Diode.Tunnel.Platform.Tls;
 
@@ -14,6 +15,7 @@ public sealed class TlsIdentity : IDisposable
     private readonly byte[] _certificateDer;
     private readonly byte[] _privateKey;
     private readonly LibsslContext?[] _contexts = new LibsslContext?[4];
+    private Credentials? _credentials;
     private bool _disposed;
 
     /// <summary>Copies certificate and key.</summary>
@@ -48,6 +50,7 @@ public sealed class TlsIdentity : IDisposable
             }
 
             Array.Clear(_contexts);
+            _credentials = null;
         }
     }
 
@@ -65,6 +68,16 @@ public sealed class TlsIdentity : IDisposable
             ObjectDisposedException.ThrowIf(_disposed, this);
             int index = ((int)role * 2) + (resumable ? 1 : 0);
             return _contexts[index] ??= LibsslContext.Create(role, resumable, _certificateDer, _privateKey);
+        }
+    }
+
+    /// <summary>Certificate and key for the managed library; made on first use.</summary>
+    internal Credentials GetCredentials()
+    {
+        lock (_lock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _credentials ??= Credentials.Create(_certificateDer, _privateKey);
         }
     }
 }

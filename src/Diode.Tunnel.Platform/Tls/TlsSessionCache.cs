@@ -5,7 +5,7 @@ namespace Diode.Tunnel.Platform.Tls;
 
 /// <summary>
 /// TLS sessions that may be resumed, so that a second connection between the same two peers does without ECDSA and
-/// ECDH. One cache serves both roles; pass it to <see cref="TlsEngineFactory.Create"/>.
+/// ECDH. One cache serves both roles; pass it to <see cref="TlsEngineFactory"/>.
 /// </summary>
 /// <remarks>
 /// Thread-safe and bounded: each role has <c>capacity</c> places, the least recently used entry goes first, and nothing

@@ -19,10 +19,15 @@ internal sealed class EnginePair : IDisposable
     }
 
     public EnginePair(int? seed = null)
+        : this(TlsBackend.OpenSsl, TlsBackend.OpenSsl, seed)
+    {
+    }
+
+    public EnginePair(TlsBackend client, TlsBackend server, int? seed = null)
     {
         _owned = TestIdentity.Create();
-        Client = TlsEngineFactory.Create(TlsRole.Client, _owned, static _ => true);
-        Server = TlsEngineFactory.Create(TlsRole.Server, _owned, static _ => true);
+        Client = TlsEngineFactory.Create(client, TlsRole.Client, _owned, static _ => true);
+        Server = TlsEngineFactory.Create(server, TlsRole.Server, _owned, static _ => true);
         _cuts = seed is int value ? new Random(value) : null;
     }
 

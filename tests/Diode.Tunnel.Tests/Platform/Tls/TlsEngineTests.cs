@@ -5,7 +5,8 @@ using Xunit;
 
 namespace Diode.Tunnel.Tests.Platform.Tls;
 
-public sealed class TlsEngineTests
+/// <summary>What every engine does with every other: run for each pair of libraries.</summary>
+public abstract class TlsEngineTests(TlsBackend clientBackend, TlsBackend serverBackend)
 {
     [Theory]
     [InlineData(null)]
@@ -18,9 +19,9 @@ public sealed class TlsEngineTests
         using TlsIdentity serverIdentity = TestIdentity.Create(out byte[] serverCertificate);
         byte[]? seenByServer = null;
         using EnginePair pair = new(
-            TlsEngineFactory.Create(TlsRole.Client, clientIdentity, static _ => true),
+            TlsEngineFactory.Create(clientBackend, TlsRole.Client, clientIdentity, static _ => true),
             TlsEngineFactory.Create(
-                TlsRole.Server,
+                serverBackend, TlsRole.Server,
                 serverIdentity,
                 der =>
                 {
@@ -60,7 +61,7 @@ public sealed class TlsEngineTests
     [Fact]
     public void Receive_takes_many_records_at_once()
     {
-        using EnginePair pair = new();
+        using EnginePair pair = new(clientBackend, serverBackend);
         pair.Exchange();
         byte[] data = new byte[300_000];
         new Random(7).NextBytes(data);
@@ -83,8 +84,8 @@ public sealed class TlsEngineTests
     {
         using TlsIdentity identity = TestIdentity.Create();
         using EnginePair pair = new(
-            TlsEngineFactory.Create(TlsRole.Client, identity, _ => refusing != TlsRole.Client),
-            TlsEngineFactory.Create(TlsRole.Server, identity, _ => refusing != TlsRole.Server));
+            TlsEngineFactory.Create(clientBackend, TlsRole.Client, identity, _ => refusing != TlsRole.Client),
+            TlsEngineFactory.Create(serverBackend, TlsRole.Server, identity, _ => refusing != TlsRole.Server));
         pair.Exchange();
         TlsEngine refuser = refusing == TlsRole.Client ? pair.Client : pair.Server;
         Assert.Equal(TlsResult.Failed, pair.ClientResult);
@@ -100,8 +101,8 @@ public sealed class TlsEngineTests
     {
         using TlsIdentity identity = TestIdentity.Create();
         using EnginePair pair = new(
-            TlsEngineFactory.Create(TlsRole.Client, identity, static _ => true),
-            TlsEngineFactory.Create(TlsRole.Server, identity, static _ => throw new FormatException()));
+            TlsEngineFactory.Create(clientBackend, TlsRole.Client, identity, static _ => true),
+            TlsEngineFactory.Create(serverBackend, TlsRole.Server, identity, static _ => throw new FormatException()));
         pair.Exchange();
         Assert.Equal(TlsResult.Failed, pair.ServerResult);
         Assert.Contains(nameof(FormatException), pair.Server.Error, StringComparison.Ordinal);
@@ -110,7 +111,7 @@ public sealed class TlsEngineTests
     [Fact]
     public void Shutdown_closes_one_direction_at_a_time()
     {
-        using EnginePair pair = new();
+        using EnginePair pair = new(clientBackend, serverBackend);
         pair.Exchange();
         pair.Client.Send([1, 2, 3]);
         pair.Client.Shutdown();
@@ -133,7 +134,7 @@ public sealed class TlsEngineTests
     [Fact]
     public void Send_before_the_handshake_is_a_bug_of_the_caller()
     {
-        using EnginePair pair = new();
+        using EnginePair pair = new(clientBackend, serverBackend);
         Assert.Throws<InvalidOperationException>(() => pair.Client.Send([1]));
         pair.Server.Shutdown();
         Assert.Equal(0, pair.Server.PendingOutput);
@@ -142,9 +143,9 @@ public sealed class TlsEngineTests
     [Fact]
     public void Garbage_fails_with_a_text_and_stays_failed()
     {
-        using EnginePair pair = new();
+        using EnginePair pair = new(clientBackend, serverBackend);
         Assert.Equal(TlsResult.Failed, pair.Server.Receive("GET / HTTP/1.1\r\n\r\n"u8, pair.ServerReceived));
-        Assert.Contains("http request", pair.Server.Error, StringComparison.Ordinal);
+        Assert.Contains("does not speak TLS", pair.Server.Error, StringComparison.Ordinal);
         Assert.Equal(TlsResult.Failed, pair.Server.Receive([0], pair.ServerReceived));
         Assert.Equal(TlsResult.Failed, pair.Server.Send([0]));
     }
@@ -152,7 +153,7 @@ public sealed class TlsEngineTests
     [Fact]
     public void A_fatal_alert_is_reported()
     {
-        using EnginePair pair = new();
+        using EnginePair pair = new(clientBackend, serverBackend);
         Assert.Equal(TlsResult.Failed, pair.Client.Receive([21, 3, 3, 0, 2, 2, 40], pair.ClientReceived));
         Assert.Contains("alert", pair.Client.Error, StringComparison.Ordinal);
     }
@@ -165,7 +166,7 @@ public sealed class TlsEngineTests
         key[31] = 5;
         using TlsIdentity mixed = new(certificate, key);
         PlatformException exception = Assert.Throws<PlatformException>(
-            () => TlsEngineFactory.Create(TlsRole.Client, mixed, static _ => true));
+            () => TlsEngineFactory.Create(clientBackend, TlsRole.Client, mixed, static _ => true));
         Assert.Contains("key", exception.Message, StringComparison.Ordinal);
     }
 
@@ -174,9 +175,9 @@ public sealed class TlsEngineTests
     {
         using TlsIdentity other = TestIdentity.Create(out byte[] certificate);
         using TlsIdentity zero = new(certificate, new byte[32]);
-        Assert.Throws<PlatformException>(() => TlsEngineFactory.Create(TlsRole.Client, zero, static _ => true));
+        Assert.Throws<PlatformException>(() => TlsEngineFactory.Create(clientBackend, TlsRole.Client, zero, static _ => true));
         using TlsIdentity broken = new([0x30, 0x03, 1, 2, 3], new byte[32]);
-        Assert.Throws<PlatformException>(() => TlsEngineFactory.Create(TlsRole.Server, broken, static _ => true));
+        Assert.Throws<PlatformException>(() => TlsEngineFactory.Create(serverBackend, TlsRole.Server, broken, static _ => true));
     }
 
     [Fact]
@@ -184,19 +185,19 @@ public sealed class TlsEngineTests
     {
         TlsIdentity identity = TestIdentity.Create();
         using EnginePair pair = new(
-            TlsEngineFactory.Create(TlsRole.Client, identity, static _ => true),
-            TlsEngineFactory.Create(TlsRole.Server, identity, static _ => true));
+            TlsEngineFactory.Create(clientBackend, TlsRole.Client, identity, static _ => true),
+            TlsEngineFactory.Create(serverBackend, TlsRole.Server, identity, static _ => true));
         identity.Dispose();
         pair.Exchange();
         Assert.True(pair.Server.IsHandshakeComplete);
         Assert.Throws<ObjectDisposedException>(
-            () => TlsEngineFactory.Create(TlsRole.Client, identity, static _ => true));
+            () => TlsEngineFactory.Create(clientBackend, TlsRole.Client, identity, static _ => true));
     }
 
     [Fact]
     public void A_disposed_engine_says_so()
     {
-        EnginePair pair = new();
+        EnginePair pair = new(clientBackend, serverBackend);
         pair.Dispose();
         pair.Dispose();
         Assert.Throws<ObjectDisposedException>(() => pair.Client.Receive([1], pair.ClientReceived));

@@ -1,0 +1,35 @@
+using Org.BouncyCastle.Crypto.Tls;
+
+namespace Diode.Tunnel.Platform.Tls.BouncyCastle;
+
+/// <summary>The library's client with closing in one direction at a time; on its own it would close both at once.</summary>
+internal sealed class ClientConnection() : TlsClientProtocol(SystemRandom.Shared), IConnection
+{
+    public bool IsComplete { get; private set; }
+
+    public bool IsResumed { get; private set; }
+
+    public bool IsClosedByPeer { get; private set; }
+
+    public void SendCloseNotify() => RaiseAlertWarning(AlertDescription.close_notify, "closed");
+
+    protected override void CompleteHandshake()
+    {
+        bool resumed = mResumedSession;
+        base.CompleteHandshake();
+        IsResumed = resumed;
+        IsComplete = true;
+    }
+
+    protected override void HandleAlertWarningMessage(byte alertDescription)
+    {
+        if (alertDescription == AlertDescription.close_notify)
+        {
+            IsClosedByPeer = true;
+        }
+        else
+        {
+            base.HandleAlertWarningMessage(alertDescription);
+        }
+    }
+}

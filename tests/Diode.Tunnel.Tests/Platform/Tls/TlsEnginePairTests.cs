@@ -1,0 +1,15 @@
+using Diode.Tunnel.Platform.Tls;
+
+namespace Diode.Tunnel.Tests.Platform.Tls;
+
+/// <summary>libssl with itself.</summary>
+public sealed class OpenSslEngineTests() : TlsEngineTests(TlsBackend.OpenSsl, TlsBackend.OpenSsl);
+
+/// <summary>The managed library with itself.</summary>
+public sealed class BouncyCastleEngineTests() : TlsEngineTests(TlsBackend.BouncyCastle, TlsBackend.BouncyCastle);
+
+/// <summary>A Windows device at a Linux relay.</summary>
+public sealed class BouncyCastleClientTests() : TlsEngineTests(TlsBackend.BouncyCastle, TlsBackend.OpenSsl);
+
+/// <summary>A Linux device at a Windows one.</summary>
+public sealed class BouncyCastleServerTests() : TlsEngineTests(TlsBackend.OpenSsl, TlsBackend.BouncyCastle);
