@@ -50,6 +50,8 @@ internal static class ClientHelloCheck
             return Malformed;
         }
 
+        // A client without TLS 1.2 is told so, whatever else it lacks.
+        TlsRefusal? refusal = null;
         while (!extensions.IsEmpty)
         {
             if (extensions.Length < 4)
@@ -64,19 +66,23 @@ internal static class ClientHelloCheck
                 return Malformed;
             }
 
-            TlsRefusal? refusal = type switch
+            TlsRefusal? found = type switch
             {
                 SupportedVersions => CheckList(data, 1, Tls12, WrongVersion),
                 SupportedGroups => CheckList(data, 2, Secp256k1, WrongGroup),
                 _ => null,
             };
-            if (refusal is not null)
+            if (found == WrongGroup)
             {
-                return refusal;
+                refusal = found;
+            }
+            else if (found is not null)
+            {
+                return found;
             }
         }
 
-        return null;
+        return refusal;
     }
 
     private static TlsRefusal? CheckList(

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Diode.Tunnel.Platform.Tls;
@@ -26,13 +27,37 @@ internal sealed class CertificateFiles : IDisposable
         File.WriteAllText(KeyPath, key.ExportECPrivateKeyPem());
     }
 
+    private CertificateFiles(string[] keyOptions)
+    {
+        Run(["ecparam", "-name", "secp256k1", "-genkey", "-noout", "-out", KeyPath, .. keyOptions]);
+        Run(["req", "-new", "-x509", "-key", KeyPath, "-subj", "/CN=test", "-days", "1", "-out", CertificatePath]);
+        Der = Convert.FromBase64String(string.Concat(
+            File.ReadLines(CertificatePath).Where(static line => !line.StartsWith('-'))));
+        _privateKey = [];
+    }
+
     public byte[] Der { get; }
 
     public string CertificatePath => Path.Combine(_folder.FullName, "certificate.pem");
 
     public string KeyPath => Path.Combine(_folder.FullName, "key.pem");
 
+    /// <summary>Forms of certificates that .NET does not make. They are for the tool's side only.</summary>
+    public static CertificateFiles FromTool(params string[] keyOptions) => new(keyOptions);
+
     public TlsIdentity CreateIdentity() => new(Der, _privateKey);
 
     public void Dispose() => _folder.Delete(recursive: true);
+
+    private static void Run(string[] arguments)
+    {
+        ProcessStartInfo start = new("openssl", arguments) { RedirectStandardError = true };
+        using Process process = Process.Start(start) ?? throw new InvalidOperationException("openssl did not start");
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        if (process.ExitCode != 0)
+        {
+            throw new InvalidOperationException(errors);
+        }
+    }
 }
