@@ -48,4 +48,37 @@ internal static partial class Log
 
     [LoggerMessage(2032, LogLevel.Warning, "{Count} tickets in {File} are unreadable and ignored")]
     public static partial void TicketsUnreadable(ILogger logger, int count, string file);
+
+    [LoggerMessage(2040, LogLevel.Information, "Listening for relays on {Endpoint}")]
+    public static partial void ListeningForRelays(ILogger logger, EndPoint endpoint);
+
+    [LoggerMessage(2041, LogLevel.Warning, "No other relay can connect to this one: {Reason}")]
+    public static partial void NotListeningForRelays(ILogger logger, string reason);
+
+    [LoggerMessage(2042, LogLevel.Information, "Link {Direction} relay {Relay} is up")]
+    public static partial void LinkOpened(ILogger logger, Address relay, string direction);
+
+    [LoggerMessage(2043, LogLevel.Information, "Link with relay {Relay} is down: {Reason}")]
+    public static partial void LinkClosed(ILogger logger, Address relay, RelayPeers.PeerCloseReason reason);
+
+    [LoggerMessage(2044, LogLevel.Debug, "Relay {Relay} at {Host}:{Port} cannot be reached: {Reason}")]
+    public static partial void DialFailed(ILogger logger, Address relay, string host, int port, string reason);
+
+    [LoggerMessage(2045, LogLevel.Warning, "{Host}:{Port} is not relay {Expected} but {Found}")]
+    public static partial void WrongRelay(ILogger logger, string host, int port, Address expected, Address found);
+
+    [LoggerMessage(2046, LogLevel.Debug, "Handshake with a relay failed: {Reason}")]
+    public static partial void LinkHandshakeFailed(ILogger logger, string reason);
+
+    [LoggerMessage(2047, LogLevel.Error, "A link ended by an internal error")]
+    public static partial void LinkFailed(ILogger logger, Exception exception);
+
+    [LoggerMessage(2048, LogLevel.Error, "Relays and objects are kept in memory only: {Reason}")]
+    public static partial void PeersInMemory(ILogger logger, string reason);
+
+    [LoggerMessage(2049, LogLevel.Error, "Relays and objects could not be written, trying again: {Reason}")]
+    public static partial void PeersNotWritten(ILogger logger, string reason);
+
+    [LoggerMessage(2050, LogLevel.Information, "The ring has {Count} members")]
+    public static partial void RingChanged(ILogger logger, int count);
 }

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Diode.Tunnel.Edge.Objects;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
@@ -134,6 +135,12 @@ internal sealed class RelayCore
     public ReadOnlySpan<byte> GetServerObject(long nowMs)
     {
         return _announcement.GetObject(Tickets.TotalScore, nowMs);
+    }
+
+    /// <summary>The relay's own signed object.</summary>
+    public ServerObject GetServer(long nowMs)
+    {
+        return _announcement.GetServer(Tickets.TotalScore, nowMs);
     }
 
     /// <summary>Tells in the server object and the reply to <c>version</c> what runs; again after a service came or went.</summary>

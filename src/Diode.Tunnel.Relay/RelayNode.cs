@@ -13,6 +13,7 @@ using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.Configuration;
 using Diode.Tunnel.Relay.Listening;
 using Diode.Tunnel.Relay.PhysicalPorts;
+using Diode.Tunnel.Relay.RelayPeers;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Relay;
@@ -35,6 +36,8 @@ public sealed class RelayNode : IAsyncDisposable
     private readonly ITicketStore? _ownStore;
     private readonly RelayCore _core;
     private readonly EdgeListener _listener;
+    private readonly PeerHub? _hub;
+    private readonly PeerService? _peers;
     private readonly Meter _meter = new(MeterName);
     private readonly CancellationTokenSource _stop = new();
     private Task _timer = Task.CompletedTask;
@@ -72,6 +75,8 @@ public sealed class RelayNode : IAsyncDisposable
         string host = options.Host ?? FindHost(options.Listen[0].Address);
         int firstPort = options.Listen[0].Port;
         var sockets = new PhysicalSocketFactory(ChoosePhysicalAddress(options.Listen[0].Address), _clock);
+        _hub = options.Peers is null ? null : BindHub(options.Peers);
+        ushort peerPort = (ushort)(_hub?.Endpoint?.Port ?? 0);
         RelayCore? core = null;
         EdgeListener? listener = null;
         List<IPEndPoint> bound = [];
@@ -81,7 +86,7 @@ public sealed class RelayNode : IAsyncDisposable
             if (listener is null)
             {
                 firstPort = endpoint.Port != 0 ? endpoint.Port : FindFreePort(endpoint.Address);
-                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, options.Name), chain, store, sockets);
+                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, peerPort, options.Name), chain, store, sockets);
                 listener = new EdgeListener(core, _clock, _identity, logger);
             }
 
@@ -90,6 +95,10 @@ public sealed class RelayNode : IAsyncDisposable
 
         _core = core!;
         _listener = listener!;
+        _peers = _hub is null
+            ? null
+            : new PeerService(options.Peers!, _core, _hub, _clock, options.StateDirectory, logger);
+        PeerEndpoint = _hub?.Endpoint;
         Endpoints = bound;
         Uri = new RelayUri(_key.Address, host, (ushort)firstPort);
         CreateInstruments();
@@ -107,6 +116,9 @@ public sealed class RelayNode : IAsyncDisposable
     /// <summary>The bound endpoints in the order of the options.</summary>
     public IReadOnlyList<IPEndPoint> Endpoints { get; }
 
+    /// <summary>Where other relays connect, or null.</summary>
+    public IPEndPoint? PeerEndpoint { get; }
+
     /// <summary>Sessions of authenticated devices.</summary>
     public int SessionCount => _core.Directory.Count;
 
@@ -114,11 +126,19 @@ public sealed class RelayNode : IAsyncDisposable
 
     internal EdgeListener Listener => _listener;
 
+    internal PeerService? Peers => _peers;
+
     /// <summary>Begins to accept devices.</summary>
     public void Start()
     {
         _listener.Start();
+        _peers?.Start();
         _timer = RunTimerAsync(_stop.Token);
+        if (PeerEndpoint is not null)
+        {
+            Log.ListeningForRelays(_logger, PeerEndpoint);
+        }
+
         foreach (IPEndPoint endpoint in Endpoints)
         {
             Log.Listening(_logger, endpoint);
@@ -139,6 +159,11 @@ public sealed class RelayNode : IAsyncDisposable
             ["physical_ports"] = _core.PhysicalPorts.Count,
             ["accounts"] = _core.Tickets.AccountCount,
         };
+        foreach ((string name, long value) in _peers?.ReadCounters() ?? [])
+        {
+            values[name] = value;
+        }
+
         return values;
     }
 
@@ -154,6 +179,11 @@ public sealed class RelayNode : IAsyncDisposable
         int sessions = SessionCount;
         await _stop.CancelAsync();
         await _timer;
+        if (_peers is not null)
+        {
+            await _peers.StopAsync();
+        }
+
         await _listener.StopAsync();
         _core.PhysicalPorts.CloseAll();
         Log.Stopped(_logger, sessions);
@@ -164,6 +194,11 @@ public sealed class RelayNode : IAsyncDisposable
     {
         await StopAsync();
         _listener.Dispose();
+        if (_peers is not null)
+        {
+            await _peers.DisposeAsync();
+        }
+
         (_ownStore as IDisposable)?.Dispose();
         _meter.Dispose();
         _identity.Dispose();
@@ -194,9 +229,34 @@ public sealed class RelayNode : IAsyncDisposable
         catch (PlatformException)
         {
             listener.Dispose();
+            _hub?.Dispose();
             (_ownStore as IDisposable)?.Dispose();
             throw;
         }
+    }
+
+    private PeerHub BindHub(PeerOptions options)
+    {
+        var hub = new PeerHub(_clock, _identity, _logger);
+        try
+        {
+            if (options.Listen is not null)
+            {
+                _ = hub.Bind(options.Listen);
+            }
+        }
+        catch (PlatformException exception) when (options.ListenIsOptional)
+        {
+            Log.NotListeningForRelays(_logger, exception.Message);
+        }
+        catch
+        {
+            hub.Dispose();
+            (_ownStore as IDisposable)?.Dispose();
+            throw;
+        }
+
+        return hub;
     }
 
     // Real relays bind IPv4 on all interfaces. An operator who listens on one address means that one.
@@ -227,12 +287,12 @@ public sealed class RelayNode : IAsyncDisposable
         return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 
-    private ServerAnnouncement Announce(string host, int port, string? name)
+    private ServerAnnouncement Announce(string host, int port, ushort peerPort, string? name)
     {
         string version = typeof(RelayNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
             ?.InformationalVersion.Split('+')[0] ?? "0.0.0";
         name ??= $"{_key.Address.ToString()[2..8]}@{Environment.MachineName}";
-        return new ServerAnnouncement(_key, host, (ushort)port, version, name, _clock.NowMs);
+        return new ServerAnnouncement(_key, host, (ushort)port, version, name, _clock.NowMs, peerPort);
     }
 
     private async Task RunTimerAsync(CancellationToken cancel)
@@ -255,6 +315,7 @@ public sealed class RelayNode : IAsyncDisposable
                 }
 
                 _listener.Tick(nowMs);
+                _peers?.Tick(nowMs);
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -1,4 +1,5 @@
 using System.Net;
+using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
 
 namespace Diode.Tunnel.Relay;
@@ -23,4 +24,7 @@ public sealed record RelayOptions
 
     /// <summary>What devices may use.</summary>
     public RelayLimits Limits { get; init; } = new();
+
+    /// <summary>Other relays to work with; null: the relay stands alone.</summary>
+    public PeerOptions? Peers { get; init; }
 }

@@ -15,17 +15,28 @@ internal sealed class ServerAnnouncement
     private readonly ushort _edgePort;
     private readonly string _name;
     private readonly long _startedMs;
+    private readonly ushort _peerPort;
     private byte[] _encoded = [];
+    private ServerObject? _server;
     private long _signedMs;
     private volatile string _features = "";
 
-    public ServerAnnouncement(PrivateKey key, string host, ushort edgePort, string version, string name, long nowMs)
+    /// <param name="key">Signs.</param>
+    /// <param name="host">Name or address others reach this relay by.</param>
+    /// <param name="edgePort">Port for devices.</param>
+    /// <param name="version">Version of this software.</param>
+    /// <param name="name">Name for people.</param>
+    /// <param name="nowMs">When the relay started, unix milliseconds.</param>
+    /// <param name="peerPort">Port for relays; 0 for none.</param>
+    public ServerAnnouncement(
+        PrivateKey key, string host, ushort edgePort, string version, string name, long nowMs, ushort peerPort = 0)
     {
         _key = key;
         _host = host;
         _edgePort = edgePort;
         Version = version;
         _name = name;
+        _peerPort = peerPort;
         _startedMs = nowMs;
     }
 
@@ -46,6 +57,16 @@ internal sealed class ServerAnnouncement
                 _features = value;
                 _encoded = [];
             }
+        }
+    }
+
+    /// <inheritdoc cref="GetObject"/>
+    public ServerObject GetServer(ulong score, long nowMs)
+    {
+        lock (_gate)
+        {
+            _ = GetObject(score, nowMs);
+            return _server!;
         }
     }
 
@@ -74,7 +95,7 @@ internal sealed class ServerAnnouncement
             _key,
             _host,
             _edgePort,
-            peerPort: 0,
+            _peerPort,
             Version,
             new("tickets", ServerValue.FromNumber(score)),
             new("uptime", ServerValue.FromNumber(Math.Max(nowMs - _startedMs, 0))),
@@ -84,6 +105,7 @@ internal sealed class ServerAnnouncement
             new("block", ServerValue.FromNumber(Math.Max(nowMs / 1000, 0))));
         var writer = new RlpWriter();
         server.WriteRlp(writer);
+        _server = server;
         return writer.ToArray();
     }
 }

@@ -43,6 +43,12 @@ internal static class OptionText
         return good ? text : throw new FormatException($"'{text}' is not of the form diode://0x<40 hex digits>@host:port.");
     }
 
+    /// <summary>An address of the Diode network: <c>0x</c> and 40 hexadecimal digits.</summary>
+    internal static string Address(string text) =>
+        text.Length == 42 && text.StartsWith("0x", StringComparison.Ordinal) && text.AsSpan(2).IndexOfAnyExcept(HexDigits) < 0
+            ? text
+            : throw new FormatException($"'{text}' is not of the form 0x<40 hex digits>.");
+
     /// <summary>An address of this machine and a port; port 0 lets the system choose.</summary>
     internal static string ListenEndpoint(string text) =>
         IPEndPoint.TryParse(text, out _) && text.LastIndexOf(':') > text.LastIndexOf(']')

@@ -1,3 +1,4 @@
+using Diode.Tunnel.Relay.RelayPeers;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -7,6 +8,9 @@ public sealed record RelayRoleOptions
 {
     /// <summary>The file read when no other is named.</summary>
     public const string DefaultFile = "/etc/diode-tunnel/relay.json";
+
+    /// <summary>Switches the port for relays off.</summary>
+    public const string None = "none";
 
     /// <summary>Folder of the relay's key and tickets; created with mode 0700.</summary>
     public string StateDir { get; init; } = "/var/lib/diode-relay";
@@ -19,6 +23,18 @@ public sealed record RelayRoleOptions
 
     /// <summary>Name shown to people; null = made from address and machine name.</summary>
     public string? Name { get; init; }
+
+    /// <summary>Where other relays connect, <c>address:port</c>; <c>none</c>: nowhere. Null = port 51055 if it is free.</summary>
+    public string? PeerListen { get; init; }
+
+    /// <summary>Relays to work with, <c>diode://0x…@host:port</c> with the port for relays; <c>public</c>: the public ones.</summary>
+    public IReadOnlyList<string> Seeds { get; init; } = [];
+
+    /// <summary>Addresses of further relays that are trusted to keep objects.</summary>
+    public IReadOnlyList<string> RingMembers { get; init; } = [];
+
+    /// <summary>Contract that lists relays, on Moonbeam; null = none.</summary>
+    public string? RingRegistry { get; init; }
 
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
@@ -35,6 +51,14 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { Host = OptionText.HostName(v[0]) }),
             new("name", "TEXT", "Name of this relay as people see it.", false,
                 (o, v) => o with { Name = v[0] }),
+            new("peer-listen", "ADDR:PORT", "Where other relays connect, or none (default 0.0.0.0:51055 if it is free).", false,
+                (o, v) => o with { PeerListen = v[0] == None ? None : OptionText.ListenEndpoint(v[0]) }),
+            new("seed", "URI", "Another relay, diode://0x...@host:51055, or public; several with commas or repeated.", true,
+                (o, v) => o with { Seeds = [.. v.Select(seed => seed == PeerOptions.Public ? seed : OptionText.RelayUri(seed))] }),
+            new("ring-member", "0xADDRESS", "A relay trusted to keep objects, besides seeds; several with commas or repeated.", true,
+                (o, v) => o with { RingMembers = [.. v.Select(OptionText.Address)] }),
+            new("ring-registry", "0xADDRESS", "Contract on Moonbeam that lists such relays; needs an upstream (default none).", false,
+                (o, v) => o with { RingRegistry = OptionText.Address(v[0]) }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
                 (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
         ]);

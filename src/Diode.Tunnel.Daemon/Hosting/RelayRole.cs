@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Relay;
+using Diode.Tunnel.Relay.RelayPeers;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -40,6 +41,7 @@ internal static class RelayRole
                 Host = options.Host,
                 Name = options.Name,
                 StateDirectory = options.StateDir,
+                Peers = ReadPeers(options),
             },
             logger);
         relay.Start();
@@ -59,5 +61,20 @@ internal static class RelayRole
             context.Cancel = true;
             stop.TrySetResult();
         }
+    }
+
+    private static PeerOptions ReadPeers(RelayRoleOptions options)
+    {
+        IPEndPoint first = IPEndPoint.Parse(options.Listen[0]);
+        return new PeerOptions
+        {
+            Listen = options.PeerListen switch
+            {
+                RelayRoleOptions.None => null,
+                null => new IPEndPoint(first.Address, PeerOptions.DefaultPort),
+                string endpoint => IPEndPoint.Parse(endpoint),
+            },
+            ListenIsOptional = options.PeerListen is null,
+        }.With(options.Seeds, options.RingMembers, options.RingRegistry);
     }
 }

@@ -49,6 +49,11 @@ internal sealed class TicketLedger
         }
     }
 
+    /// <summary>
+    /// Hears of every accepted ticket, under the lock of its account: must not block. Set once, before the first session.
+    /// </summary>
+    public Action<Address, Ticket>? Accepted { get; set; }
+
     /// <summary>Devices whose usage is kept.</summary>
     public int AccountCount => _accounts.Count;
 
@@ -227,7 +232,9 @@ internal sealed class TicketLedger
             return TicketVerdict.Refuse("too many fleets"u8);
         }
 
-        _store.Put(account.Device, ticket.Countersign(_key));
+        Ticket accepted = ticket.Countersign(_key);
+        _store.Put(account.Device, accepted);
+        Accepted?.Invoke(account.Device, accepted);
         account.Accept(FindPaid(account.Device, nowMs), nowMs);
         lock (_accountGate)
         {

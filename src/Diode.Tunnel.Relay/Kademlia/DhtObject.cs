@@ -61,6 +61,17 @@ public sealed class DhtObject
         };
     }
 
+    /// <summary>Wraps a countersigned ticket whose device is known: its signature was checked already.</summary>
+    public static DhtObject FromTicket(Ticket ticket, Address device)
+    {
+        ArgumentNullException.ThrowIfNull(ticket);
+        DhtObjectKind kind = ticket is TicketV1 ? DhtObjectKind.TicketV1 : DhtObjectKind.TicketV2;
+        return new DhtObject(kind, device, ObjectKeys.ToDhtKey(device), (BigInteger)ticket.NodeAge, ticket.EncodeBert())
+        {
+            Ticket = ticket,
+        };
+    }
+
     /// <summary>Wraps a ticket; false when a signature is missing or nobody can have signed it.</summary>
     public static bool TryFromTicket(Ticket ticket, [NotNullWhen(true)] out DhtObject? value)
     {
@@ -70,11 +81,7 @@ public sealed class DhtObject
             return false;
         }
 
-        DhtObjectKind kind = ticket is TicketV1 ? DhtObjectKind.TicketV1 : DhtObjectKind.TicketV2;
-        value = new DhtObject(kind, device, ObjectKeys.ToDhtKey(device), (BigInteger)ticket.NodeAge, ticket.EncodeBert())
-        {
-            Ticket = ticket,
-        };
+        value = FromTicket(ticket, device);
         return true;
     }
 

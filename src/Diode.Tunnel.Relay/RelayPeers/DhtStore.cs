@@ -20,6 +20,9 @@ internal sealed class DhtStore
     /// <summary>An object older than this is forgotten.</summary>
     public const long ForgetMs = 4 * DayMs;
 
+    /// <summary>Ours: all encodings together.</summary>
+    public const long DefaultMaxBytes = 64 << 20;
+
     private const long DayMs = 86_400_000;
     private const long PruneIntervalMs = 3_600_000;
     private const int Shares = 8;
@@ -29,18 +32,37 @@ internal sealed class DhtStore
     private readonly int _capacity;
     private readonly BlockHashLookup? _blocks;
     private readonly Dictionary<Hash256, Slot> _slots = [];
-    private readonly Dictionary<Address, int> _slotsBySource = [];
+    private readonly Dictionary<Address, Share> _shares = [];
+    private readonly HashSet<Hash256> _changed = [];
+    private readonly long _maxBytes;
     private readonly Queue<(Hash256 Key, long DueMs)> _waiting = [];
     private long _nextPruneMs;
+    private long _bytes;
+    private uint _dice = 1;
 
     /// <param name="self">This relay, whose own objects always find room.</param>
     /// <param name="capacity">Number of objects; each takes 8 KiB at most, two while one waits.</param>
     /// <param name="blocks">Finds block hashes; without it version 1 tickets are refused.</param>
-    public DhtStore(Address self, int capacity = 65_536, BlockHashLookup? blocks = null)
+    /// <param name="maxBytes">Bytes of all encodings.</param>
+    public DhtStore(
+        Address self, int capacity = 65_536, BlockHashLookup? blocks = null, long maxBytes = DefaultMaxBytes)
     {
         _self = self;
         _capacity = capacity;
         _blocks = blocks;
+        _maxBytes = maxBytes;
+    }
+
+    /// <summary>Bytes of all encodings.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _bytes;
+            }
+        }
     }
 
     /// <summary>Number of objects, expired ones included.</summary>
@@ -116,18 +138,80 @@ internal sealed class DhtStore
         }
     }
 
-    /// <summary>Some objects of a range that have not expired.</summary>
+    /// <summary>Some objects of a range that have not expired, by lot.</summary>
     public IReadOnlyList<DhtObject> Take(RingRange range, int count, long nowMs)
     {
         lock (_gate)
         {
+            var taken = new List<DhtObject>();
+            uint seen = 0;
+            foreach (Slot slot in _slots.Values)
+            {
+                if (nowMs - slot.StoredMs >= ExpiryMs || !range.Contains(new RingKey(slot.Value.Key)))
+                {
+                    continue;
+                }
+
+                seen++;
+                if (taken.Count < count)
+                {
+                    taken.Add(slot.Value);
+                    continue;
+                }
+
+                // Every object has the same chance; the numbers need not be good, and the same every time suits tests.
+                _dice = (_dice * 1_664_525) + 1_013_904_223;
+                uint at = (uint)(((ulong)_dice * seen) >> 32);
+                if (at < count)
+                {
+                    taken[(int)at] = slot.Value;
+                }
+            }
+
+            return taken;
+        }
+    }
+
+    /// <summary>Puts back what an earlier run had, if it is still worth it. Not a change.</summary>
+    public void Restore(DhtObject value, Address source, long storedMs, long nowMs)
+    {
+        lock (_gate)
+        {
+            if (nowMs - storedMs < ForgetMs && !_slots.ContainsKey(value.Key)
+                && Store(value, source, Math.Min(storedMs, nowMs)) == DhtStoreResult.Stored)
+            {
+                _changed.Remove(value.Key);
+            }
+        }
+    }
+
+    /// <summary>What changed since the last call: the object and when it came, or null where it was forgotten.</summary>
+    public IReadOnlyList<(Hash256 Key, DhtObject? Value, Address Source, long StoredMs)> TakeChanges(int most)
+    {
+        lock (_gate)
+        {
+            if (_changed.Count == 0)
+            {
+                return [];
+            }
+
+            Hash256[] keys = [.. _changed.Take(most)];
+            _changed.ExceptWith(keys);
             return
             [
-                .. _slots.Values
-                    .Where(slot => nowMs - slot.StoredMs < ExpiryMs && range.Contains(new RingKey(slot.Value.Key)))
-                    .Take(count)
-                    .Select(slot => slot.Value),
+                .. keys.Select(key => _slots.TryGetValue(key, out Slot? slot)
+                    ? (key, slot.Value, slot.Source, slot.StoredMs)
+                    : (key, (DhtObject?)null, default(Address), 0L)),
             ];
+        }
+    }
+
+    /// <summary>Says that changes could not be kept, so that they are reported again.</summary>
+    public void ReturnChanges(IEnumerable<Hash256> keys)
+    {
+        lock (_gate)
+        {
+            _changed.UnionWith(keys);
         }
     }
 
@@ -142,7 +226,7 @@ internal sealed class DhtStore
                 if (_slots.TryGetValue(next.Key, out Slot? slot) && slot is { Waiting: DhtObject value })
                 {
                     slot.Waiting = null;
-                    Replace(slot, value, nowMs);
+                    _ = Replace(slot, value, nowMs);
                     BeginWait(slot, nowMs);
                 }
             }
@@ -158,34 +242,58 @@ internal sealed class DhtStore
         }
     }
 
-    private static void Replace(Slot slot, DhtObject value, long nowMs)
+    private bool Replace(Slot slot, DhtObject value, long nowMs)
     {
-        if (value.IsNewerThan(slot.Value))
+        int growth = value.Encoded.Length - slot.Value.Encoded.Length;
+        if (!value.IsNewerThan(slot.Value) || _bytes + growth > _maxBytes)
         {
-            slot.Value = value;
-            slot.StoredMs = nowMs;
+            return false;
         }
+
+        Charge(slot.Source, 0, growth);
+        slot.Value = value;
+        slot.StoredMs = nowMs;
+        _changed.Add(value.Key);
+        return true;
     }
 
     private DhtStoreResult Store(DhtObject value, Address source, long nowMs)
     {
         if (_slots.TryGetValue(value.Key, out Slot? slot))
         {
-            bool newer = value.IsNewerThan(slot.Value);
-            Replace(slot, value, nowMs);
-            return newer ? DhtStoreResult.Stored : DhtStoreResult.NotNewer;
+            return Replace(slot, value, nowMs) ? DhtStoreResult.Stored : DhtStoreResult.NotNewer;
         }
 
-        int used = _slotsBySource.GetValueOrDefault(source);
-        int limit = source == _self ? _capacity : _capacity - (_capacity / Shares);
-        if (_slots.Count >= limit || (source != _self && used >= Math.Max(1, _capacity / Shares)))
+        // Others leave an eighth to this relay, and each of them gets an eighth at most.
+        Share used = _shares.GetValueOrDefault(source);
+        int size = value.Encoded.Length;
+        bool isOwn = source == _self;
+        if (_slots.Count >= (isOwn ? _capacity : _capacity - (_capacity / Shares))
+            || _bytes + size > (isOwn ? _maxBytes : _maxBytes - (_maxBytes / Shares))
+            || (!isOwn && (used.Slots >= Math.Max(1, _capacity / Shares) || used.Bytes + size > _maxBytes / Shares)))
         {
             return DhtStoreResult.Full;
         }
 
         _slots[value.Key] = new Slot(value, source) { StoredMs = nowMs };
-        _slotsBySource[source] = used + 1;
+        _changed.Add(value.Key);
+        Charge(source, 1, size);
         return DhtStoreResult.Stored;
+    }
+
+    private void Charge(Address source, int slots, int bytes)
+    {
+        Share share = _shares.GetValueOrDefault(source);
+        share = new Share(share.Slots + slots, share.Bytes + bytes);
+        _bytes += bytes;
+        if (share.Slots > 0)
+        {
+            _shares[source] = share;
+        }
+        else
+        {
+            _shares.Remove(source);
+        }
     }
 
     // The queue is as long as the number of keys that were stored during the last waiting time.
@@ -198,16 +306,11 @@ internal sealed class DhtStore
     private void Remove(Slot slot)
     {
         _slots.Remove(slot.Value.Key);
-        int left = _slotsBySource.GetValueOrDefault(slot.Source) - 1;
-        if (left > 0)
-        {
-            _slotsBySource[slot.Source] = left;
-        }
-        else
-        {
-            _slotsBySource.Remove(slot.Source);
-        }
+        _changed.Add(slot.Value.Key);
+        Charge(slot.Source, -1, -slot.Value.Encoded.Length);
     }
+
+    private readonly record struct Share(int Slots, long Bytes);
 
     private sealed class Slot(DhtObject value, Address source)
     {

@@ -24,6 +24,30 @@ internal enum PeerCloseReason
     /// <summary>A request was not answered for <see cref="PeerLimits.AnswerLimitMs"/>.</summary>
     NoAnswer,
 
-    /// <summary>A newer link to the same relay took its place.</summary>
+    /// <summary>Another link to the same relay took its place.</summary>
     Replaced,
+
+    /// <summary>The peer closed or reset the connection.</summary>
+    PeerLeft,
+
+    /// <summary>The peer broke TLS, or its certificate names no key, or not the expected one.</summary>
+    TlsFailed,
+
+    /// <summary>The TLS handshake took too long.</summary>
+    HandshakeTimeout,
+
+    /// <summary>The peer does not read.</summary>
+    SlowReader,
+
+    /// <summary>The peer is this relay itself.</summary>
+    Self,
+
+    /// <summary>There are as many links as there may be.</summary>
+    Full,
+
+    /// <summary>The relay stops.</summary>
+    Stopping,
+
+    /// <summary>A bug of ours; logged.</summary>
+    InternalError,
 }

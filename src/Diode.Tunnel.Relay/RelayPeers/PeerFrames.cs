@@ -18,11 +18,17 @@ internal static class PeerFrames
     /// <summary>Appends the frame of a term.</summary>
     public static void Write(IBufferWriter<byte> output, BertTerm term)
     {
+        output.Write(Encode(term));
+    }
+
+    /// <summary>The frame of a term, length and payload.</summary>
+    public static byte[] Encode(BertTerm term)
+    {
         byte[] payload = RawDeflate.Deflate(BertEncoder.Encode(term, utf8Atoms: true));
-        Span<byte> header = output.GetSpan(PeerLimits.HeaderLength);
-        BinaryPrimitives.WriteInt32BigEndian(header, payload.Length);
-        output.Advance(PeerLimits.HeaderLength);
-        output.Write(payload);
+        byte[] frame = new byte[PeerLimits.HeaderLength + payload.Length];
+        BinaryPrimitives.WriteInt32BigEndian(frame, payload.Length);
+        payload.CopyTo(frame, PeerLimits.HeaderLength);
+        return frame;
     }
 
     /// <summary>Reads the payload of a frame; false when it is garbage or longer than any message.</summary>

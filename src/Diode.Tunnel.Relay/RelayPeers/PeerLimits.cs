@@ -30,6 +30,36 @@ internal static class PeerLimits
     /// <summary>Ours: output that a peer leaves unread before its input is left unread in turn.</summary>
     public const int OutputLimit = 1 << 20;
 
+    /// <summary>Ours: what control messages may add to that before a peer that reads nothing at all is cut.</summary>
+    public const int OutputReserve = 1 << 20;
+
+    /// <summary>Ours: unanswered calls of a link, both ways.</summary>
+    public const int MaxCalls = 256;
+
+    /// <summary>Ours: ports of a link, both ways.</summary>
+    public const int MaxPorts = 4096;
+
+    /// <summary>Ours: ports a peer may ask for: a burst …</summary>
+    public const int PortBurst = 256;
+
+    /// <summary>… and then so many per second.</summary>
+    public const int PortsPerSecond = 64;
+
+    /// <summary>How long the answer to a portopen is waited for.</summary>
+    public const int PortTimeoutMs = 35_000;
+
+    /// <summary>Ours: bytes of a port that are under way at most: sent and not yet acknowledged.</summary>
+    public const int PortWindow = 256 * 1024;
+
+    /// <summary>Ours: bytes for devices that read too slowly, of all ports of a link.</summary>
+    public const int MaxHeld = 16 << 20;
+
+    /// <summary>A link counts as stable after more messages than this …</summary>
+    public const int StableMessages = 10;
+
+    /// <summary>… and this time.</summary>
+    public const int StableMs = 300_000;
+
     /// <summary>Ours: objects of a peer whose signatures are checked: a burst …</summary>
     public const int CheckBurst = 4000;
 

@@ -6,17 +6,25 @@ namespace Diode.Tunnel.Relay.RelayPeers;
 /// <content>The asking side: answers carry no id and are matched in the order of the requests.</content>
 internal sealed partial class PeerSession
 {
+    private readonly Lock _requestGate = new();
     private readonly Queue<Request> _requests = [];
 
     /// <summary>Requests whose answer is still to come, given up ones included.</summary>
-    public int PendingRequests => _requests.Count;
+    public int PendingRequests
+    {
+        get
+        {
+            lock (_requestGate)
+            {
+                return _requests.Count;
+            }
+        }
+    }
 
     /// <summary>Asks for the object of a key. The answer is a value or hints.</summary>
     /// <param name="key">DHT key.</param>
     /// <param name="nowMs">The time.</param>
-    /// <param name="completion">
-    /// Called once, with null when no answer came in time or the link ended. Must not call the session.
-    /// </param>
+    /// <param name="completion">Called once, with null when no answer came in time or the link ended; by any thread.</param>
     /// <returns>False when the link cannot take a request; <paramref name="completion"/> is not called then.</returns>
     public bool TryFindValue(in Hash256 key, long nowMs, Action<PeerReply?> completion)
     {
@@ -50,40 +58,58 @@ internal sealed partial class PeerSession
 
     private bool TryAsk(BertTerm message, long nowMs, int timeoutMs, Action<PeerReply?> completion)
     {
-        if (!IsReady || !WantsInput || _requests.Count >= PeerLimits.MaxRequests)
+        byte[] frame = PeerFrames.Encode(message);
+        lock (_requestGate)
         {
-            return false;
-        }
+            // Under the lock: the order of the queue is the order on the wire, and Fail empties it once.
+            if (!IsReady || !WantsInput || _requests.Count >= PeerLimits.MaxRequests)
+            {
+                return false;
+            }
 
-        PeerFrames.Write(Output, message);
-        _requests.Enqueue(new Request(nowMs, nowMs + timeoutMs, completion));
-        return true;
+            _requests.Enqueue(new Request(nowMs, nowMs + timeoutMs, completion));
+            _ = Output.WriteControl(frame, default);
+            return true;
+        }
     }
 
     private void HandleResponse(BertTerm message)
     {
-        if (_requests.TryDequeue(out Request? request))
+        Request? request;
+        lock (_requestGate)
         {
-            request.Complete(new PeerReply(message));
+            _ = _requests.TryDequeue(out request);
         }
-        else
+
+        if (request is null)
         {
             Fail(PeerCloseReason.UnsolicitedResponse);
+            return;
         }
+
+        request.Complete(new PeerReply(message));
     }
 
     // A request that was given up stays in the queue: its answer may still come and must not be taken for the next one.
     private void TickRequests(long nowMs)
     {
-        foreach (Request request in _requests)
+        List<Request>? late = null;
+        bool dead;
+        lock (_requestGate)
         {
-            if (nowMs >= request.DeadlineMs)
+            foreach (Request request in _requests)
             {
-                request.Complete(null);
+                if (nowMs >= request.DeadlineMs && request.IsOpen)
+                {
+                    (late ??= []).Add(request);
+                }
             }
+
+            dead = _requests.TryPeek(out Request? oldest) && nowMs - oldest.AskedMs >= PeerLimits.AnswerLimitMs;
         }
 
-        if (_requests.TryPeek(out Request? oldest) && nowMs - oldest.AskedMs >= PeerLimits.AnswerLimitMs)
+        late?.ForEach(request => request.Complete(null));
+        if (dead)
         {
             Fail(PeerCloseReason.NoAnswer);
         }
@@ -91,7 +117,14 @@ internal sealed partial class PeerSession
 
     private void AbandonRequests()
     {
-        while (_requests.TryDequeue(out Request? request))
+        Request[] left;
+        lock (_requestGate)
+        {
+            left = [.. _requests];
+            _requests.Clear();
+        }
+
+        foreach (Request request in left)
         {
             request.Complete(null);
         }
@@ -105,11 +138,11 @@ internal sealed partial class PeerSession
 
         public long DeadlineMs { get; } = deadlineMs;
 
+        public bool IsOpen => Volatile.Read(ref _completion) is not null;
+
         public void Complete(PeerReply? reply)
         {
-            Action<PeerReply?>? completion = _completion;
-            _completion = null;
-            completion?.Invoke(reply);
+            Interlocked.Exchange(ref _completion, null)?.Invoke(reply);
         }
     }
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Diode.Tunnel.Edge.Bert;
-using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Objects;
+using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Relay.Kademlia;
 using Diode.Tunnel.Relay.Sessions;
@@ -9,10 +9,14 @@ using Diode.Tunnel.Relay.Sessions;
 namespace Diode.Tunnel.Relay.RelayPeers;
 
 /// <summary>
-/// One link to another relay after the TLS handshake, the same on both sides (reference §7): bytes in, bytes out, no
-/// socket, no clock; time is unix milliseconds. Never throws on input. Not thread-safe: the owner calls it under a lock
-/// of the link, sends <see cref="Output"/> after every call and closes the link once <see cref="Failure"/> is set.
+/// One link to another relay after the TLS handshake, the same on both sides (reference §7): bytes in, frames into a
+/// bounded outbox, no socket, no clock; time is unix milliseconds. Never throws on input.
 /// </summary>
+/// <remarks>
+/// <see cref="Receive"/> and <see cref="Process"/> belong to the thread that reads; everything else may be called by any.
+/// Nothing is called back under a lock of the session. The owner empties <see cref="Output"/> and closes the link once
+/// <see cref="Failure"/> is set.
+/// </remarks>
 internal sealed partial class PeerSession : IDisposable
 {
     private readonly PeerCore _core;
@@ -20,35 +24,59 @@ internal sealed partial class PeerSession : IDisposable
     private readonly Action<PeerSession>? _onReady;
     private readonly long _startMs;
     private TokenBucket _checks = new(PeerLimits.CheckBurst, PeerLimits.ChecksPerSecond);
+    private long _readyMs;
+    private int _messages;
+    private int _stable;
+    private int _failure;
 
     /// <summary>Begins a link: hello is in <see cref="Output"/> at once.</summary>
     /// <param name="core">What this relay knows.</param>
     /// <param name="peer">The address of the key the peer proved.</param>
     /// <param name="nowMs">The time.</param>
-    /// <param name="onReady">Called once, when the peer has said hello.</param>
-    public PeerSession(PeerCore core, Address peer, long nowMs, Action<PeerSession>? onReady = null)
+    /// <param name="owner">Who empties <see cref="Output"/>.</param>
+    /// <param name="isOutbound">Whether this relay dialled.</param>
+    /// <param name="onReady">Called once by the reader, when the peer has said hello.</param>
+    public PeerSession(
+        PeerCore core,
+        Address peer,
+        long nowMs,
+        IFrameOutboxOwner owner,
+        bool isOutbound = false,
+        Action<PeerSession>? onReady = null)
     {
         _core = core;
         _onReady = onReady;
         _startMs = nowMs;
         Peer = peer;
-        PeerFrames.Write(Output, PeerTerms.OfHello(core.EncodeOwnObject(nowMs)));
+        IsOutbound = isOutbound;
+        Output = new FrameOutbox(owner, PeerLimits.OutputLimit, PeerLimits.OutputReserve);
+        _calls = new PeerCalls(this);
+        Write(PeerTerms.OfHello(core.EncodeOwnObject(nowMs)));
     }
 
     /// <summary>The relay at the other end.</summary>
     public Address Peer { get; }
 
-    /// <summary>What is to be sent; the owner consumes it.</summary>
-    public OutputBuffer Output { get; } = new();
+    /// <summary>Whether this relay dialled.</summary>
+    public bool IsOutbound { get; }
+
+    /// <summary>What is to be sent; the owner empties it.</summary>
+    public FrameOutbox Output { get; }
 
     /// <summary>Whether the peer has said hello.</summary>
-    public bool IsReady { get; private set; }
+    public bool IsReady => Volatile.Read(ref _readyMs) != 0;
+
+    /// <summary>When the peer said hello, unix milliseconds.</summary>
+    public long ReadyMs => Volatile.Read(ref _readyMs);
 
     /// <summary>Why the link has to be closed, if it has to.</summary>
-    public PeerCloseReason Failure { get; private set; }
+    public PeerCloseReason Failure => (PeerCloseReason)Volatile.Read(ref _failure);
+
+    /// <summary>Whether it can be used.</summary>
+    public bool IsUsable => IsReady && Failure == PeerCloseReason.None;
 
     /// <summary>False while the peer leaves too much unread: don't read from it, call <see cref="Process"/> later.</summary>
-    public bool WantsInput => Failure == PeerCloseReason.None && Output.Length < PeerLimits.OutputLimit;
+    public bool WantsInput => Failure == PeerCloseReason.None && Output.HasRoom;
 
     /// <summary>
     /// Takes what arrived and handles it; false when the link has to be closed. Bounded as long as the owner reads no more
@@ -70,7 +98,12 @@ internal sealed partial class PeerSession : IDisposable
         while (WantsInput && _input.TryRead(out ReadOnlySpan<byte> payload))
         {
             _core.Counters.Message();
-            if (PeerFrames.TryRead(payload, out BertTerm? message))
+            Interlocked.Increment(ref _messages);
+            if (IsReady && PortFrame.TryRead(payload, out ulong portRef, out ReadOnlySpan<byte> data))
+            {
+                HandlePortSend(portRef, data, nowMs);
+            }
+            else if (PeerFrames.TryRead(payload, out BertTerm? message))
             {
                 Handle(message, nowMs);
             }
@@ -97,21 +130,37 @@ internal sealed partial class PeerSession : IDisposable
         }
 
         TickRequests(nowMs);
+        _calls.Tick(nowMs);
+        TickPorts(nowMs);
         return Failure == PeerCloseReason.None;
     }
 
-    /// <summary>Ends the link; every request is answered with nothing.</summary>
+    /// <summary>True once: the link has lasted and was used (reference §7.2).</summary>
+    public bool BecameStable(long nowMs)
+    {
+        return IsUsable
+            && Volatile.Read(ref _messages) > PeerLimits.StableMessages
+            && nowMs - ReadyMs > PeerLimits.StableMs
+            && Interlocked.Exchange(ref _stable, 1) == 0;
+    }
+
+    /// <summary>Ends the link; requests are answered with nothing, ports close. The first reason counts.</summary>
     public void Close(PeerCloseReason reason)
     {
         Fail(reason);
     }
 
-    /// <inheritdoc/>
+    /// <summary>Frees the input; only when the reader is done for good.</summary>
     public void Dispose()
     {
-        AbandonRequests();
+        Fail(PeerCloseReason.PeerLeft);
         _input.Dispose();
-        Output.Dispose();
+    }
+
+    /// <summary>Queues a message.</summary>
+    internal void Write(BertTerm message)
+    {
+        _ = Output.WriteControl(PeerFrames.Encode(message), default);
     }
 
     private void Handle(BertTerm message, long nowMs)
@@ -150,7 +199,7 @@ internal sealed partial class PeerSession : IDisposable
         _ = _core.Store.Put(DhtObject.FromServer(server), Peer, nowMs);
         if (!IsReady)
         {
-            IsReady = true;
+            Volatile.Write(ref _readyMs, Math.Max(nowMs, 1));
             _onReady?.Invoke(this);
         }
     }
@@ -185,18 +234,28 @@ internal sealed partial class PeerSession : IDisposable
                 HandleStore(items[1], items[2], nowMs);
                 Answer(PeerTerms.Store, PeerTerms.Binary("ok"u8));
                 return true;
+            case PeerTerms.Response when PeerTerms.IsPortAnswer(message):
+                HandlePortAnswer(items);
+                return true;
             case PeerTerms.Response:
                 HandleResponse(message);
                 return true;
-            case PeerTerms.PortOpen when items.Count == 4 && items[2].Kind == BertKind.Binary:
-                // No relay forwards ports yet: the element that should name the target names the requester (§7.6).
-                Answer(PeerTerms.PortOpen, items[2], PeerTerms.Binary("error"u8), PeerTerms.Binary("not found"u8));
+            case PeerTerms.PortOpen when items.Count is 4 or 5:
+                HandlePortOpen(items, nowMs);
                 return true;
+            case PeerTerms.PortSend when items.Count == 3 && items[2].Kind == BertKind.Binary:
+                return PeerTerms.TryGetRef(items[1], out ulong sendRef)
+                    && HandlePortSend(sendRef, items[2].Bytes.Span, nowMs);
+            case PeerTerms.PortClose when items.Count == 2:
+                return PeerTerms.TryGetRef(items[1], out ulong closeRef) && HandlePortClose(closeRef);
+            case PeerTerms.PortTaken when items.Count == 3 && items[2].Kind == BertKind.Number:
+                return PeerTerms.TryGetRef(items[1], out ulong takenRef) && HandlePortTaken(takenRef, items[2].Number);
             case PeerTerms.Call when items.Count == 4 && items[1].Kind == BertKind.Number:
-                AnswerCall(items[1], items[2]);
+                _calls.Answer(items, _core, nowMs);
                 return true;
+            case PeerTerms.Reply when items.Count == 3:
+                return _calls.TakeReply(items);
             default:
-                // portsend and portclose have no port to go to, a reply no call.
                 return false;
         }
     }
@@ -230,33 +289,26 @@ internal sealed partial class PeerSession : IDisposable
         }
     }
 
-    // Forwarded messages have never worked between real relays: any parameters are "invalid" (§7.7).
-    private void AnswerCall(BertTerm id, BertTerm method)
-    {
-        bool known = method.Kind == BertKind.Binary && method.Bytes.Span.SequenceEqual("forward_message"u8);
-        PeerFrames.Write(
-            Output, PeerTerms.OfCallError(id, known ? "invalid parameters"u8 : "unknown method"u8));
-    }
-
     private void Answer(string request, params ReadOnlySpan<BertTerm> values)
     {
-        PeerFrames.Write(Output, PeerTerms.OfResponse(request, values));
+        Write(PeerTerms.OfResponse(request, values));
     }
 
     private void Fail(PeerCloseReason reason)
     {
-        if (Failure != PeerCloseReason.None || reason == PeerCloseReason.None)
+        if (reason == PeerCloseReason.None
+            || Interlocked.CompareExchange(ref _failure, (int)reason, (int)PeerCloseReason.None) != (int)PeerCloseReason.None)
         {
             return;
         }
 
-        Failure = reason;
-        if (reason != PeerCloseReason.Replaced)
+        if (reason is > PeerCloseReason.None and < PeerCloseReason.Replaced)
         {
             _core.Counters.Violation();
         }
 
         AbandonRequests();
-        _input.Dispose();
+        _calls.Abandon();
+        AbandonPorts();
     }
 }

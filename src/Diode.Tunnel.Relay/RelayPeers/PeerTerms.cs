@@ -22,6 +22,9 @@ internal static class PeerTerms
     public const string Call = "call";
     public const string Reply = "reply";
 
+    /// <summary>Ours: so many bytes of a port have reached the device. Real relays ignore it and are never sent it.</summary>
+    public const string PortTaken = "porttaken";
+
     private const string Nil = "nil";
     private const string ObjectKey = "object";
     private const string ServerTag = "server";
@@ -42,13 +45,13 @@ internal static class PeerTerms
         return BertTerm.FromList([Atom(Response), Atom(request), .. values]);
     }
 
-    /// <summary>An answer to call: <c>[reply, id, RLP([["error", text]])]</c>.</summary>
-    public static BertTerm OfCallError(BertTerm id, ReadOnlySpan<byte> text)
+    /// <summary>An answer to call: <c>[reply, id, RLP([[name, text]])]</c>.</summary>
+    public static BertTerm OfCallReply(BertTerm id, ReadOnlySpan<byte> name, ReadOnlySpan<byte> text)
     {
         var rlp = new RlpWriter();
         rlp.BeginList();
         rlp.BeginList();
-        rlp.WriteBytes("error"u8);
+        rlp.WriteBytes(name);
         rlp.WriteBytes(text);
         rlp.EndList();
         rlp.EndList();
@@ -115,5 +118,60 @@ internal static class PeerTerms
     {
         hash = default;
         return term.Kind == BertKind.Binary && Hash256.TryRead(term.Bytes.Span, out hash);
+    }
+
+    /// <summary>A ref of a port: up to eight bytes without leading zeros.</summary>
+    public static BertTerm OfRef(ulong portRef)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ulong)];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64BigEndian(bytes, portRef);
+        return Binary(bytes.TrimStart((byte)0));
+    }
+
+    public static bool TryGetRef(BertTerm term, out ulong portRef)
+    {
+        portRef = 0;
+        return term.Kind == BertKind.Binary && TryGetRef(term.Bytes.Span, out portRef);
+    }
+
+    public static bool TryGetRef(ReadOnlySpan<byte> bytes, out ulong portRef)
+    {
+        portRef = 0;
+        if (bytes.Length is 0 or > sizeof(ulong) || bytes[0] == 0)
+        {
+            return false;
+        }
+
+        foreach (byte digit in bytes)
+        {
+            portRef = (portRef << 8) | digit;
+        }
+
+        return true;
+    }
+
+    /// <summary><c>[response, portopen, ref, …]</c>: the one response that carries an id.</summary>
+    public static bool IsPortAnswer(BertTerm message)
+    {
+        return message.Items.Count is 4 or 5 && IsAtom(message.Items[1], PortOpen);
+    }
+
+    /// <summary>The name of a port travels as a number; texts are read too.</summary>
+    public static bool TryGetPortName(BertTerm term, out ReadOnlySpan<byte> name)
+    {
+        const int maxLength = 1024;
+        name = term.Kind switch
+        {
+            BertKind.Number when term.Number.Sign > 0 => term.Number.ToByteArray(isUnsigned: true, isBigEndian: true),
+            BertKind.Binary => term.Bytes.Span.TrimStart((byte)0),
+            _ => default,
+        };
+        return name.Length is > 0 and <= maxLength;
+    }
+
+    public static bool TryGetAddress(BertTerm term, out Address address)
+    {
+        address = default;
+        return term.Kind == BertKind.Binary && Address.TryRead(term.Bytes.Span, out address);
     }
 }

@@ -1,5 +1,4 @@
 using Diode.Tunnel.Edge.Sessions;
-using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Rlp;
 using Diode.Tunnel.Relay.Accounting;
@@ -151,53 +150,6 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     public void OnVersion(in RequestId id)
     {
         Edge.ReplyEncoded(id, _core.VersionReply);
-    }
-
-    /// <inheritdoc/>
-    public void OnGetObject(in RequestId id, ReadOnlySpan<byte> key, long nowMs)
-    {
-        if (Address.TryRead(key, out Address address))
-        {
-            if (address == _core.Address)
-            {
-                Edge.ReplyEncoded(id, _core.GetServerObject(nowMs));
-                return;
-            }
-
-            if (_core.Tickets.Find(address) is Ticket ticket)
-            {
-                var writer = new RlpWriter();
-                ticket.WriteObject(writer);
-                Edge.ReplyEncoded(id, writer.WrittenSpan);
-                return;
-            }
-        }
-        else if (_core.Channels.TryGetObject(key, nowMs, out byte[]? channel))
-        {
-            Edge.ReplyEncoded(id, channel);
-            return;
-        }
-
-        Edge.ReplyText(id, default);
-    }
-
-    /// <inheritdoc/>
-    public void OnGetNode(in RequestId id, ReadOnlySpan<byte> key, long nowMs)
-    {
-        if (Address.TryRead(key, out Address address) && address == _core.Address)
-        {
-            Edge.ReplyEncoded(id, _core.GetServerObject(nowMs));
-            return;
-        }
-
-        Edge.ReplyText(id, default);
-    }
-
-    /// <inheritdoc/>
-    public void OnGetNodes(in RequestId id, ReadOnlySpan<byte> key, long nowMs)
-    {
-        // The answering node is never in its own list, and others are not known.
-        Edge.ReplyEncoded(id, [0xc0]);
     }
 
     /// <inheritdoc/>

@@ -77,7 +77,7 @@ public sealed class PeerMutationTests : IDisposable
 
             _ = session.Receive(frame.AsSpan(0, PeerLimits.HeaderLength + payload.Length), world.NowMs);
             answered += session.Output.Length > 0 ? 1 : 0;
-            session.Output.Consume(session.Output.Length);
+            _ = PeerWorld.Drain(session);
             world.NowMs += 3;
             world.Store.Tick(world.NowMs);
             if (!session.Tick(world.NowMs))

@@ -140,9 +140,9 @@ public sealed class PeerSessionTests : IDisposable
             _world.Core.MarkFailed(_peer.Address, now);
         }
 
-        Assert.Equal(new PeerContact(null, 5, now + 8000), _world.Core.GetContact(_peer.Address));
+        Assert.Equal(new PeerContact(null, 5, now + 8000, now), _world.Core.GetContact(_peer.Address));
         _ = _world.OpenReady(_peer);
-        Assert.Equal(new PeerContact(now, 0, 0), _world.Core.GetContact(_peer.Address));
+        Assert.Equal(new PeerContact(now, 0, 0, now), _world.Core.GetContact(_peer.Address));
     }
 
     [Fact]
@@ -192,8 +192,6 @@ public sealed class PeerSessionTests : IDisposable
 
     private void Move(PeerSession from, PeerSession to, int piece)
     {
-        byte[] bytes = new byte[piece];
-        int count = from.Output.Read(bytes);
-        Assert.True(to.Receive(bytes.AsSpan(0, count), _world.NowMs), to.Failure.ToString());
+        Assert.True(to.Receive(PeerWorld.Drain(from, piece), _world.NowMs), to.Failure.ToString());
     }
 }

@@ -1,6 +1,7 @@
 using Diode.Tunnel.Edge.Bert;
 using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Objects;
+using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
@@ -11,7 +12,7 @@ using Xunit;
 namespace Diode.Tunnel.Tests.Relay.RelayPeers;
 
 /// <summary>One relay under test and the means to talk to it as others would.</summary>
-internal sealed class PeerWorld : IDisposable
+internal sealed class PeerWorld : IDisposable, IFrameOutboxOwner
 {
     private readonly Dictionary<Address, byte[]> _hellos = [];
 
@@ -55,7 +56,8 @@ internal sealed class PeerWorld : IDisposable
     /// <summary>A link as the shell runs it: registered once the peer has said hello, the older one closed.</summary>
     public PeerSession Open(Address peer)
     {
-        return new PeerSession(Core, peer, NowMs, session => Core.Add(session, NowMs)?.Close(PeerCloseReason.Replaced));
+        return new PeerSession(
+            Core, peer, NowMs, this, onReady: session => Core.Add(session, NowMs)?.Close(PeerCloseReason.Replaced));
     }
 
     /// <summary>A link whose peer has said hello; what was sent so far is dropped.</summary>
@@ -96,8 +98,7 @@ internal sealed class PeerWorld : IDisposable
     public static List<BertTerm> Read(PeerSession session)
     {
         using var reader = new PeerFrameReader();
-        reader.Append(session.Output.WrittenMemory.Span);
-        session.Output.Consume(session.Output.Length);
+        reader.Append(Drain(session));
         List<BertTerm> messages = [];
         while (reader.TryRead(out ReadOnlySpan<byte> payload))
         {
@@ -107,6 +108,20 @@ internal sealed class PeerWorld : IDisposable
 
         Assert.Equal(0, reader.Buffered);
         return messages;
+    }
+
+    /// <summary>Takes the bytes that were sent, so many at most.</summary>
+    public static byte[] Drain(PeerSession session, int most = int.MaxValue)
+    {
+        List<byte> taken = [];
+        while (taken.Count < most && session.Output.TryPeek(out ReadOnlyMemory<byte> chunk))
+        {
+            int count = Math.Min(chunk.Length, most - taken.Count);
+            taken.AddRange(chunk.Span[..count]);
+            session.Output.Advance(count);
+        }
+
+        return [.. taken];
     }
 
     public static BertTerm Message(string tag, params ReadOnlySpan<BertTerm> values)
@@ -132,6 +147,14 @@ internal sealed class PeerWorld : IDisposable
             BertKind.Map => "#{" + string.Join(", ", term.Items.Chunk(2).Select(pair => $"{Show(pair[0])} => {Show(pair[1])}")) + "}",
             _ => term.Kind.ToString(),
         };
+    }
+
+    public void OnOutputAvailable()
+    {
+    }
+
+    public void OnOutputOverflow()
+    {
     }
 
     public void Dispose()
