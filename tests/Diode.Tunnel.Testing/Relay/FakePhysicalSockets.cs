@@ -17,6 +17,11 @@ internal sealed class FakePhysicalSockets : IPhysicalSocketFactory
         _numbers.Enqueue(number);
     }
 
+    public void ExpectNothing()
+    {
+        _numbers.Clear();
+    }
+
     public IPhysicalSocket? TryBind(PhysicalPort port, Action<PhysicalPort> onEnd)
     {
         if (IsExhausted)

@@ -46,6 +46,13 @@ internal sealed class RelayWorld
         _refs.Enqueue(portRef);
     }
 
+    /// <summary>Forgets what was expected and did not happen.</summary>
+    public void ExpectNothing()
+    {
+        _refs.Clear();
+        Sockets.ExpectNothing();
+    }
+
     public RelayPeer Connect(PrivateKey? device = null)
     {
         return new RelayPeer(this, device ?? PrivateKey.Generate());

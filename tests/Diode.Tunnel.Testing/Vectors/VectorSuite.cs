@@ -15,17 +15,17 @@ public static class VectorSuite
     /// <summary>Deeply nested terms are among the cases.</summary>
     private static readonly JsonDocumentOptions JsonOptions = new() { MaxDepth = 4096 };
 
-    /// <summary>The runner of each file, by its name without extension. A runner throws when its case does not hold.</summary>
-    private static readonly Dictionary<string, Action<VectorCase>> Runners = new(StringComparer.Ordinal)
+    /// <summary>The runner of each file, by its name without extension: gets the file and the case, throws when it does not hold.</summary>
+    private static readonly Dictionary<string, Action<VectorCase, VectorCase>> Runners = new(StringComparer.Ordinal)
     {
-        ["rlp"] = RlpVectors.Run,
-        ["identity"] = IdentityVectors.Run,
-        ["certificate"] = CertificateVectors.Run,
-        ["ticket_v1"] = TicketVectors.Run,
-        ["ticket_v2"] = TicketVectors.Run,
-        ["server_object"] = ServerObjectVectors.Run,
-        ["bert"] = BertVectors.Run,
-        ["kademlia"] = KademliaVectors.Run,
+        ["rlp"] = (_, vector) => RlpVectors.Run(vector),
+        ["identity"] = (_, vector) => IdentityVectors.Run(vector),
+        ["certificate"] = (_, vector) => CertificateVectors.Run(vector),
+        ["ticket_v1"] = (_, vector) => TicketVectors.Run(vector),
+        ["ticket_v2"] = (_, vector) => TicketVectors.Run(vector),
+        ["server_object"] = (_, vector) => ServerObjectVectors.Run(vector),
+        ["bert"] = (_, vector) => BertVectors.Run(vector),
+        ["kademlia"] = (_, vector) => KademliaVectors.Run(vector),
     };
 
     /// <summary>The folder named by <see cref="FolderVariable"/>, else tests/vectors of this source tree.</summary>
@@ -74,7 +74,7 @@ public static class VectorSuite
     private static VectorFileResult RunFile(string file)
     {
         string name = Path.GetFileName(file);
-        if (!Runners.TryGetValue(Path.GetFileNameWithoutExtension(file), out Action<VectorCase>? run))
+        if (!Runners.TryGetValue(Path.GetFileNameWithoutExtension(file), out Action<VectorCase, VectorCase>? run))
         {
             return new VectorFileResult(name, false, 0, []);
         }
@@ -84,10 +84,11 @@ public static class VectorSuite
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(file), JsonOptions);
-            foreach (JsonElement element in new VectorCase(document.RootElement).Items("cases"))
+            var head = new VectorCase(document.RootElement);
+            foreach (JsonElement element in head.Items("cases"))
             {
                 cases++;
-                RunCase(run, new VectorCase(element), failures);
+                RunCase(run, head, new VectorCase(element), failures);
             }
         }
         catch (Exception exception) when (exception is JsonException or VectorException or IOException)
@@ -105,11 +106,12 @@ public static class VectorSuite
         return new VectorFileResult(name, true, cases, failures);
     }
 
-    private static void RunCase(Action<VectorCase> run, VectorCase vector, List<string> failures)
+    private static void RunCase(
+        Action<VectorCase, VectorCase> run, VectorCase head, VectorCase vector, List<string> failures)
     {
         try
         {
-            run(vector);
+            run(head, vector);
         }
         catch (VectorException exception)
         {
