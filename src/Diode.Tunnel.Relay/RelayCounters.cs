@@ -4,6 +4,15 @@ namespace Diode.Tunnel.Relay;
 internal sealed class RelayCounters
 {
     private long _accepted;
+    private long _chainRequests;
+    private long _chainCacheHits;
+    private long _chainFailures;
+    private long _chainCommands;
+    private long _chainCommandsRefused;
+    private long _rpcRequests;
+    private long _rpcRefused;
+    private long _rpcBadInput;
+    private long _rpcSockets;
     private long _refusedByLimit;
     private long _failedHandshakes;
     private long _sessionsOpened;
@@ -27,6 +36,24 @@ internal sealed class RelayCounters
     private long _messagesDropped;
     private long _channelsRefused;
     private long _internalErrors;
+
+    public void ChainRequest() => Interlocked.Increment(ref _chainRequests);
+
+    public void ChainCacheHit() => Interlocked.Increment(ref _chainCacheHits);
+
+    public void ChainFailure() => Interlocked.Increment(ref _chainFailures);
+
+    public void ChainCommand() => Interlocked.Increment(ref _chainCommands);
+
+    public void ChainCommandRefused() => Interlocked.Increment(ref _chainCommandsRefused);
+
+    public void RpcRequest() => Interlocked.Increment(ref _rpcRequests);
+
+    public void RpcRefused() => Interlocked.Increment(ref _rpcRefused);
+
+    public void RpcBadInput() => Interlocked.Increment(ref _rpcBadInput);
+
+    public void RpcSocketOpened() => Interlocked.Increment(ref _rpcSockets);
 
     public void Accepted() => Interlocked.Increment(ref _accepted);
 
@@ -107,5 +134,14 @@ internal sealed class RelayCounters
         yield return new("messages_dropped", Volatile.Read(ref _messagesDropped));
         yield return new("channels_refused", Volatile.Read(ref _channelsRefused));
         yield return new("internal_errors", Volatile.Read(ref _internalErrors));
+        yield return new("chain_requests", Volatile.Read(ref _chainRequests));
+        yield return new("chain_cache_hits", Volatile.Read(ref _chainCacheHits));
+        yield return new("chain_failures", Volatile.Read(ref _chainFailures));
+        yield return new("chain_commands", Volatile.Read(ref _chainCommands));
+        yield return new("chain_commands_refused", Volatile.Read(ref _chainCommandsRefused));
+        yield return new("rpc_requests", Volatile.Read(ref _rpcRequests));
+        yield return new("rpc_refused", Volatile.Read(ref _rpcRefused));
+        yield return new("rpc_bad_input", Volatile.Read(ref _rpcBadInput));
+        yield return new("rpc_websockets", Volatile.Read(ref _rpcSockets));
     }
 }

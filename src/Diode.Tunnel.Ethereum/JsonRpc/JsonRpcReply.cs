@@ -1,18 +1,5 @@
 namespace Diode.Tunnel.Ethereum.JsonRpc;
 
-/// <summary>What became of a JSON-RPC request.</summary>
-public enum JsonRpcOutcome
-{
-    /// <summary>No endpoint gave a usable answer.</summary>
-    Failed,
-
-    /// <summary>The endpoint answered with a result.</summary>
-    Result,
-
-    /// <summary>The endpoint refused the request.</summary>
-    Error,
-}
-
 /// <summary>The answer to a JSON-RPC request. Nothing in it is trusted: it is well-formed JSON, no more.</summary>
 public readonly record struct JsonRpcReply
 {
