@@ -82,7 +82,8 @@ public sealed partial class EdgeServerSession
             _ when method.SequenceEqual("message"u8) => HandleMessage(arguments, nowMs),
             _ when method.SequenceEqual("turnopen"u8) => HandleTurnOpen(id, arguments),
             _ when method.SequenceEqual("wireguard"u8) => HandleWireGuard(id, arguments),
-            _ when method.SequenceEqual("subscribe"u8) => HandleSubscribe(id, arguments),
+            _ when method.SequenceEqual("subscribe"u8) => HandleSubscribe(id, default, arguments),
+            _ when IsDiodeCommand(method) => HandleChainCommand(id, default, method, arguments, nowMs),
             _ => HandleShared(id, method, arguments, nowMs),
         };
     }
@@ -133,29 +134,6 @@ public sealed partial class EdgeServerSession
             default:
                 return false;
         }
-    }
-
-    private bool HandlePrefixed(
-        in RequestId id, ReadOnlySpan<byte> prefix, ReadOnlySpan<byte> method, RlpReader arguments, long nowMs)
-    {
-        if (method.SequenceEqual("subscribe"u8))
-        {
-            return HandleSubscribe(id, arguments);
-        }
-
-        bool active = prefix.SequenceEqual("glmr"u8) || prefix.SequenceEqual("diode"u8)
-            || prefix.SequenceEqual("base"u8) || prefix.SequenceEqual("sapphire"u8);
-        if (!active)
-        {
-            return false;
-        }
-
-        if (!HandleShared(id, method, arguments, nowMs))
-        {
-            ReplyError(id, "bad input"u8);
-        }
-
-        return true;
     }
 
     private bool HandleHello(in RequestId id, RlpReader arguments, long nowMs)
@@ -418,18 +396,6 @@ public sealed partial class EdgeServerSession
         }
 
         return false;
-    }
-
-    // No chain is followed, so none can be subscribed to.
-    private bool HandleSubscribe(in RequestId id, RlpReader arguments)
-    {
-        if (!arguments.IsEmpty)
-        {
-            return false;
-        }
-
-        ReplyError(id, "invalid chain"u8);
-        return true;
     }
 
     private static bool TryReadNumber(ref RlpReader arguments, out ulong number)

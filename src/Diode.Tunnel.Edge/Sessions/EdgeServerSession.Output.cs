@@ -312,7 +312,11 @@ public sealed partial class EdgeServerSession
     {
         writer.EndList();
         writer.EndList();
-        ReadOnlySpan<byte> payload = writer.WrittenSpan;
+        return Send(writer.WrittenSpan);
+    }
+
+    private bool Send(ReadOnlySpan<byte> payload)
+    {
         bool sent = payload.Length <= MaxPayload && WriteFrame(payload) == FrameOutboxResult.Queued;
         if (sent)
         {

@@ -75,4 +75,17 @@ public interface IEdgeServerHandler
 
     /// <summary><c>wireguard close</c>.</summary>
     void OnWireGuardClose(in RequestId id);
+
+    /// <summary>Whether commands with this prefix belong to a chain; those of others are bad input.</summary>
+    bool IsChainPrefix(ReadOnlySpan<byte> prefix);
+
+    /// <summary>A command of a chain, to be answered by <see cref="EdgeServerSession.ReplyAnswer"/>.</summary>
+    /// <param name="id">Id of the request.</param>
+    /// <param name="prefix">Prefix of the chain; empty for the Diode L1.</param>
+    /// <param name="command">The encoded list <c>[command, argument…]</c> without prefix; the handler keeps it.</param>
+    /// <param name="nowMs">Unix milliseconds.</param>
+    void OnChainCommand(in RequestId id, ReadOnlySpan<byte> prefix, ReadOnlyMemory<byte> command, long nowMs);
+
+    /// <summary><c>subscribe</c> with any prefix, or none.</summary>
+    void OnSubscribe(in RequestId id, ReadOnlySpan<byte> prefix);
 }

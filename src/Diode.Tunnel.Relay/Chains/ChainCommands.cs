@@ -11,12 +11,27 @@ internal sealed partial class ChainCommands(ChainReader reader, MetaTransactions
 {
     private const int MostArguments = 256;
 
+    private static readonly HashSet<string> Names = new(StringComparer.Ordinal)
+    {
+        "getblockpeak", "getblockheader", "getblockheader2", "getblockheader3", "getblock", "getblockquick",
+        "getblockquick2", "getstateroots", "getaccount", "getaccountroot", "getaccountroots", "getaccountvalue",
+        "getaccountvalues", "sendtransaction", "getmetanonce", "sendmetatransaction", "rpc",
+    };
+
     private long _lastRpcId;
 
     /// <summary>Methods that <c>rpc</c> executes here; set once before the first command.</summary>
     public ILocalMethods? Local { get; set; }
 
     public ChainReader Reader => reader;
+
+    /// <summary>Whether an encoded command has a name that chains have.</summary>
+    public static bool IsKnown(ReadOnlySpan<byte> command)
+    {
+        return RlpReader.TryReadSingleList(command, out RlpReader items)
+            && items.TryReadBytes(out ReadOnlySpan<byte> name)
+            && Names.Contains(Encoding.ASCII.GetString(name));
+    }
 
     /// <summary>Executes a command.</summary>
     /// <param name="command">The encoded list, the command without prefix.</param>

@@ -14,6 +14,8 @@ internal sealed class ChainGateway : IChainGateway, IDisposable
 
     private static readonly byte[] NotAvailable = ChainAnswer.Error("chain not available");
 
+    private static readonly byte[] BadInput = ChainAnswer.Error("bad input");
+
     private readonly RelayCounters _counters;
     private readonly Dictionary<string, ChainCommands> _chains = new(StringComparer.Ordinal);
     private readonly List<IDisposable> _owned = [];
@@ -112,7 +114,7 @@ internal sealed class ChainGateway : IChainGateway, IDisposable
         _counters.ChainCommand();
         if (!_chains.TryGetValue(prefix.Length == 0 ? "diode" : prefix, out ChainCommands? commands))
         {
-            return NotAvailable;
+            return ChainCommands.IsKnown(command.Span) ? NotAvailable : BadInput;
         }
 
         return prefix.Length == 0
@@ -202,6 +204,9 @@ internal sealed class ChainGateway : IChainGateway, IDisposable
         var values = new AbiReader(result);
         return values.TryReadBool(out bool allowed) ? allowed : null;
     }
+
+    /// <inheritdoc/>
+    public bool CanSubscribe(string prefix) => _chains.ContainsKey(prefix.Length == 0 ? "diode" : prefix);
 
     /// <inheritdoc/>
     public IDisposable? Subscribe(string prefix, IChainSubscriber subscriber)

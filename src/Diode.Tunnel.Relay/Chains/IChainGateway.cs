@@ -43,6 +43,9 @@ internal interface IChainGateway
     /// <summary>Whether a fleet lists a device (<c>DeviceAllowlist</c>); null when it cannot be read.</summary>
     ValueTask<bool?> IsDeviceAllowedAsync(ulong chainId, Address fleet, Address device, CancellationToken cancel);
 
+    /// <summary>Whether <see cref="Subscribe"/> works for a prefix.</summary>
+    bool CanSubscribe(string prefix);
+
     /// <summary>
     /// Tells <paramref name="subscriber"/> about new blocks, beginning with the newest one, until the result is
     /// disposed. Null when the chain is not read.

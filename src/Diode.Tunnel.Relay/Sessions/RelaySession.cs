@@ -67,6 +67,7 @@ internal sealed partial class RelaySession : IEdgeServerHandler
     {
         _closed = true;
         Volatile.Read(ref _gone)?.Cancel();
+        LeaveChains();
     }
 
     /// <inheritdoc/>
