@@ -34,8 +34,10 @@ internal sealed class RelayCore
         IChainClock chain,
         ITicketStore store,
         IPhysicalSocketFactory sockets,
-        Func<uint>? nextRef = null)
+        Func<uint>? nextRef = null,
+        RelayCounters? counters = null)
     {
+        Counters = counters ?? new RelayCounters();
         Address = key.Address;
         Limits = limits;
         _announcement = announcement;
@@ -57,7 +59,7 @@ internal sealed class RelayCore
 
     public long SlowReaderMs { get; }
 
-    public RelayCounters Counters { get; } = new();
+    public RelayCounters Counters { get; }
 
     public SessionDirectory Directory { get; } = new();
 

@@ -10,6 +10,7 @@ using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Storage;
 using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.Configuration;
 using Diode.Tunnel.Relay.Listening;
 using Diode.Tunnel.Relay.PhysicalPorts;
@@ -21,7 +22,7 @@ namespace Diode.Tunnel.Relay;
 /// <summary>
 /// A relay: listens, serves devices until it is stopped. Start and stop once, from one thread; the rest is thread-safe.
 /// </summary>
-public sealed class RelayNode : IAsyncDisposable
+public sealed partial class RelayNode : IAsyncDisposable
 {
     /// <summary>Name of the meter.</summary>
     public const string MeterName = "Diode.Tunnel.Relay";
@@ -49,12 +50,12 @@ public sealed class RelayNode : IAsyncDisposable
     /// <param name="time">Clock; the system's by default.</param>
     /// <exception cref="PlatformException">Key or ports cannot be used; the hint says what to do.</exception>
     public RelayNode(RelayOptions options, ILogger logger, TimeProvider? time = null)
-        : this(options, logger, time ?? TimeProvider.System, new WallChainClock(), null)
+        : this(options, logger, time ?? TimeProvider.System, null, null)
     {
     }
 
     internal RelayNode(
-        RelayOptions options, ILogger logger, TimeProvider time, IChainClock chain, ITicketStore? store)
+        RelayOptions options, ILogger logger, TimeProvider time, IChainClock? chain, ITicketStore? store)
     {
         ArgumentNullException.ThrowIfNull(options);
         _logger = logger;
@@ -77,6 +78,9 @@ public sealed class RelayNode : IAsyncDisposable
         var sockets = new PhysicalSocketFactory(ChoosePhysicalAddress(options.Listen[0].Address), _clock);
         _hub = options.Peers is null ? null : BindHub(options.Peers);
         ushort peerPort = (ushort)(_hub?.Endpoint?.Port ?? 0);
+        var counters = new RelayCounters();
+        _chains = CreateChains(options, counters);
+        chain ??= new ChainClock(_chains);
         RelayCore? core = null;
         EdgeListener? listener = null;
         List<IPEndPoint> bound = [];
@@ -86,7 +90,10 @@ public sealed class RelayNode : IAsyncDisposable
             if (listener is null)
             {
                 firstPort = endpoint.Port != 0 ? endpoint.Port : FindFreePort(endpoint.Address);
-                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, peerPort, options.Name), chain, store, sockets);
+                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, peerPort, options.Name), chain, store, sockets, counters: counters)
+                {
+                    Chains = _chains,
+                };
                 listener = new EdgeListener(core, _clock, _identity, logger);
             }
 
@@ -131,6 +138,7 @@ public sealed class RelayNode : IAsyncDisposable
     /// <summary>Begins to accept devices.</summary>
     public void Start()
     {
+        _chains.Start();
         _listener.Start();
         _peers?.Start();
         _timer = RunTimerAsync(_stop.Token);
@@ -185,6 +193,7 @@ public sealed class RelayNode : IAsyncDisposable
         }
 
         await _listener.StopAsync();
+        await _chains.StopAsync();
         _core.PhysicalPorts.CloseAll();
         Log.Stopped(_logger, sessions);
     }
@@ -199,6 +208,7 @@ public sealed class RelayNode : IAsyncDisposable
             await _peers.DisposeAsync();
         }
 
+        _chains.Dispose();
         (_ownStore as IDisposable)?.Dispose();
         _meter.Dispose();
         _identity.Dispose();

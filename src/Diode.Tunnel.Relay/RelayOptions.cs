@@ -27,4 +27,10 @@ public sealed record RelayOptions
 
     /// <summary>Other relays to work with; null: the relay stands alone.</summary>
     public PeerOptions? Peers { get; init; }
+
+    /// <summary>Chains that are read, each through JSON-RPC endpoints.</summary>
+    public IReadOnlyList<Chains.ChainOptions> Chains { get; init; } = [];
+
+    /// <summary>Whether transactions that clients signed are sent and paid for with the key of the relay.</summary>
+    public bool PaysMetaTransactions { get; init; }
 }

@@ -62,6 +62,13 @@ internal static class OptionText
             ? text
             : throw new FormatException($"'{text}' is not a host name or address.");
 
+    /// <summary><c>prefix=url</c> of a chain that a relay can read.</summary>
+    internal static string Chain(string text)
+    {
+        _ = Relay.Chains.ChainOptions.Parse([text]);
+        return text;
+    }
+
     /// <summary>A switch: yes or no.</summary>
     internal static bool Flag(string text) => text.ToLowerInvariant() switch
     {

@@ -39,6 +39,12 @@ public sealed record RelayRoleOptions
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
+    /// <summary>Chains to read, each <c>prefix=url</c>; several of one prefix are tried in turn.</summary>
+    public IReadOnlyList<string> Chains { get; init; } = [];
+
+    /// <summary>Whether meta transactions of clients are paid for with the relay's key.</summary>
+    public bool PaysMetaTransactions { get; init; }
+
     /// <summary>All settings with their names in file, environment and command line.</summary>
     public static OptionTable<RelayRoleOptions> Table { get; } = new(
         "DIODE_RELAY_",
@@ -61,5 +67,9 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { RingRegistry = OptionText.Address(v[0]) }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
                 (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
+            new("chain", "PREFIX=URL", "Read a chain through a JSON-RPC endpoint, e.g. glmr=https://host (prefixes diode, glmr, base, sapphire, av); repeated for more chains, or for more endpoints of one.", true,
+                (o, v) => o with { Chains = [.. v.Select(OptionText.Chain)] }),
+            new("meta-transactions", "yes|no", "Pay for transactions that clients signed, with the key of the relay (default no).", false,
+                (o, v) => o with { PaysMetaTransactions = OptionText.Flag(v[0]) }),
         ]);
 }

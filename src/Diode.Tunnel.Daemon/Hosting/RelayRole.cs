@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Relay;
+using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.RelayPeers;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -42,6 +43,8 @@ internal static class RelayRole
                 Name = options.Name,
                 StateDirectory = options.StateDir,
                 Peers = ReadPeers(options),
+                Chains = ChainOptions.Parse(options.Chains),
+                PaysMetaTransactions = options.PaysMetaTransactions,
             },
             logger);
         relay.Start();

@@ -1,0 +1,18 @@
+using Diode.Tunnel.Relay.Chains;
+
+namespace Diode.Tunnel.Relay;
+
+/// <content>The chains the relay reads.</content>
+public sealed partial class RelayNode
+{
+    private readonly ChainGateway _chains;
+
+    private ChainGateway CreateChains(RelayOptions options, RelayCounters counters)
+    {
+        return new ChainGateway(
+            [.. options.Chains.Select(chain => ChainSource.FromOptions(chain, options.PaysMetaTransactions ? _key : null))],
+            counters,
+            _time,
+            _logger);
+    }
+}
