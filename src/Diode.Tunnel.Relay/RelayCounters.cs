@@ -8,7 +8,6 @@ internal sealed class RelayCounters
     private long _chainCacheHits;
     private long _chainFailures;
     private long _chainCommands;
-    private long _chainCommandsRefused;
     private long _rpcRequests;
     private long _rpcRefused;
     private long _rpcBadInput;
@@ -44,8 +43,6 @@ internal sealed class RelayCounters
     public void ChainFailure() => Interlocked.Increment(ref _chainFailures);
 
     public void ChainCommand() => Interlocked.Increment(ref _chainCommands);
-
-    public void ChainCommandRefused() => Interlocked.Increment(ref _chainCommandsRefused);
 
     public void RpcRequest() => Interlocked.Increment(ref _rpcRequests);
 
@@ -138,7 +135,6 @@ internal sealed class RelayCounters
         yield return new("chain_cache_hits", Volatile.Read(ref _chainCacheHits));
         yield return new("chain_failures", Volatile.Read(ref _chainFailures));
         yield return new("chain_commands", Volatile.Read(ref _chainCommands));
-        yield return new("chain_commands_refused", Volatile.Read(ref _chainCommandsRefused));
         yield return new("rpc_requests", Volatile.Read(ref _rpcRequests));
         yield return new("rpc_refused", Volatile.Read(ref _rpcRefused));
         yield return new("rpc_bad_input", Volatile.Read(ref _rpcBadInput));

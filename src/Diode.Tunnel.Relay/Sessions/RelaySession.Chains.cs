@@ -4,15 +4,11 @@ using Diode.Tunnel.Relay.Chains;
 
 namespace Diode.Tunnel.Relay.Sessions;
 
-/// <content>What the chains answer: later, and never more of it at once than a session may ask for.</content>
+/// <content>What the chains answer.</content>
 internal sealed partial class RelaySession : IChainSubscriber
 {
-    private const int MaxChainRequests = 32;
-
     private readonly Lock _chainGate = new();
     private Dictionary<string, IDisposable>? _subscriptions;
-    private CancellationTokenSource? _chainStop;
-    private int _chainRequests;
 
     /// <inheritdoc/>
     public bool IsChainPrefix(ReadOnlySpan<byte> prefix)
@@ -30,15 +26,11 @@ internal sealed partial class RelaySession : IChainSubscriber
             return;
         }
 
-        if (Interlocked.Increment(ref _chainRequests) > MaxChainRequests)
-        {
-            Interlocked.Decrement(ref _chainRequests);
-            _core.Counters.ChainCommandRefused();
-            Edge.ReplyError(id, "too many requests"u8);
-            return;
-        }
-
-        _ = AnswerAsync(chains, id, Encoding.ASCII.GetString(prefix), command, GetChainStop());
+        string name = Encoding.ASCII.GetString(prefix);
+        RequestId asked = id;
+        AnswerLater(
+            asked,
+            async gone => Edge.ReplyAnswer(asked, await chains.HandleCommandAsync(name, command, gone)));
     }
 
     /// <inheritdoc/>
@@ -73,32 +65,6 @@ internal sealed partial class RelaySession : IChainSubscriber
         }
     }
 
-    private async Task AnswerAsync(
-        IChainGateway chains, RequestId id, string prefix, ReadOnlyMemory<byte> command, CancellationToken cancel)
-    {
-        try
-        {
-            byte[] answer = await chains.HandleCommandAsync(prefix, command, cancel);
-            Edge.ReplyAnswer(id, answer);
-        }
-        catch (OperationCanceledException)
-        {
-            // The session is gone.
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _chainRequests);
-        }
-    }
-
-    private CancellationToken GetChainStop()
-    {
-        lock (_chainGate)
-        {
-            return IsClosed ? new CancellationToken(canceled: true) : (_chainStop ??= new CancellationTokenSource()).Token;
-        }
-    }
-
     private void LeaveChains()
     {
         lock (_chainGate)
@@ -109,9 +75,6 @@ internal sealed partial class RelaySession : IChainSubscriber
             }
 
             _subscriptions = null;
-            _chainStop?.Cancel();
-            _chainStop?.Dispose();
-            _chainStop = null;
         }
     }
 }
