@@ -81,4 +81,8 @@ internal static partial class Log
 
     [LoggerMessage(2050, LogLevel.Information, "The ring has {Count} members")]
     public static partial void RingChanged(ILogger logger, int count);
+
+    [LoggerMessage(2090, LogLevel.Warning,
+        "libsecp256k1 was not found or not usable: handshakes and tickets take twice the processor time (Debian: apt install libsecp256k1-1)")]
+    public static partial void SlowCurve(ILogger logger);
 }

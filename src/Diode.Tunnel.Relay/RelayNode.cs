@@ -61,6 +61,11 @@ public sealed partial class RelayNode : IAsyncDisposable
         _logger = logger;
         _time = time;
         _clock = new RelayClock(time);
+        if (!NativeCurve.TryInstall())
+        {
+            Log.SlowCurve(logger);
+        }
+
         _key = RelayKeyFile.LoadOrCreate(options.StateDirectory, out bool created);
         if (created)
         {

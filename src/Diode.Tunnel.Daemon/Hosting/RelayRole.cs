@@ -23,6 +23,9 @@ internal static class RelayRole
             throw new StartupException(DaemonExitCodes.Unavailable, "The relay role runs on Linux only in this version.");
         }
 
+        // Read by the sockets of .NET when the first one is used. What a socket reported is handled by the thread that waits for
+        // sockets, without a hand-over to another one; the relay never blocks there.
+        Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
         StateFolder.Prepare(options.StateDir);
         var services = new ServiceCollection();
         DaemonLogging.Add(services, options.LogLevel);

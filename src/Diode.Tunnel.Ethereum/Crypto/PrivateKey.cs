@@ -20,10 +20,10 @@ public sealed class PrivateKey : IDisposable
     private readonly byte[] _scalar;
     private bool _disposed;
 
-    private PrivateKey(byte[] scalar, BigInteger value)
+    private PrivateKey(byte[] scalar, PublicKey publicKey)
     {
         _scalar = scalar;
-        PublicKey = new PublicKey(new FixedPointCombMultiplier().Multiply(Secp256k1.Generator, value));
+        PublicKey = publicKey;
     }
 
     /// <summary>The public half; stays usable after disposal.</summary>
@@ -55,7 +55,7 @@ public sealed class PrivateKey : IDisposable
             return false;
         }
 
-        key = new PrivateKey(bytes.ToArray(), scalar);
+        key = new PrivateKey(bytes.ToArray(), CreatePublicKey(bytes, scalar));
         return true;
     }
 
@@ -64,6 +64,11 @@ public sealed class PrivateKey : IDisposable
     public Signature65 SignHash(in Hash256 digest)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Secp256k1Provider.Current is ISecp256k1 provider && TrySign(provider, digest, out Signature65 signature))
+        {
+            return signature;
+        }
+
         byte[] message = digest.ToArray();
         var scalar = new BigInteger(1, _scalar);
         var z = new BigInteger(1, message);
@@ -119,6 +124,23 @@ public sealed class PrivateKey : IDisposable
     public override string ToString()
     {
         return $"private key of {Address}";
+    }
+
+    private static PublicKey CreatePublicKey(ReadOnlySpan<byte> bytes, BigInteger scalar)
+    {
+        Span<byte> encoded = stackalloc byte[PublicKey.UncompressedLength];
+        return Secp256k1Provider.Current is ISecp256k1 provider && provider.TryCreatePublicKey(bytes, encoded)
+            ? new PublicKey(encoded)
+            : new PublicKey(new FixedPointCombMultiplier().Multiply(Secp256k1.Generator, scalar));
+    }
+
+    private bool TrySign(ISecp256k1 provider, in Hash256 digest, out Signature65 signature)
+    {
+        signature = default;
+        Span<byte> message = stackalloc byte[Hash256.Length];
+        Span<byte> bytes = stackalloc byte[Signature65.Length];
+        digest.CopyTo(message);
+        return provider.TrySign(message, _scalar, bytes) && Signature65.TryFromBytes(bytes, out signature);
     }
 
     private static Signature65 ToSignature(byte recoveryId, BigInteger r, BigInteger s)

@@ -21,11 +21,14 @@ public sealed class PublicKey : IEquatable<PublicKey>
         _uncompressed[0] = 0x04;
         Secp256k1.WriteInteger(normalized.AffineXCoord.ToBigInteger(), _uncompressed.AsSpan(1));
         Secp256k1.WriteInteger(normalized.AffineYCoord.ToBigInteger(), _uncompressed.AsSpan(33));
+        Address = ToAddress(_uncompressed);
+    }
 
-        // Last 20 bytes of KECCAK(x, y), as Ethereum.
-        Span<byte> hash = stackalloc byte[Hash256.Length];
-        Keccak256.Hash(_uncompressed.AsSpan(1), hash);
-        Address = new Address(hash[(Hash256.Length - Address.Length)..]);
+    /// <summary>Takes 04, x, y of a point that is known to be on the curve.</summary>
+    internal PublicKey(ReadOnlySpan<byte> uncompressed)
+    {
+        _uncompressed = uncompressed.ToArray();
+        Address = ToAddress(_uncompressed);
     }
 
     /// <summary>The address of the account this key controls.</summary>
@@ -34,6 +37,13 @@ public sealed class PublicKey : IEquatable<PublicKey>
     /// <summary>Reads a compressed (33 bytes) or uncompressed (65 bytes) point that is on the curve.</summary>
     public static bool TryFromBytes(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out PublicKey? key)
     {
+        if (Secp256k1Provider.Current is ISecp256k1 provider)
+        {
+            Span<byte> encoded = stackalloc byte[UncompressedLength];
+            key = provider.TryReadPublicKey(bytes, encoded) ? new PublicKey(encoded) : null;
+            return key is not null;
+        }
+
         ECPoint? point = null;
         bool valid = bytes.Length switch
         {
@@ -98,5 +108,13 @@ public sealed class PublicKey : IEquatable<PublicKey>
     public override string ToString()
     {
         return Address.ToString();
+    }
+
+    // Last 20 bytes of KECCAK(x, y), as Ethereum.
+    private static Address ToAddress(ReadOnlySpan<byte> uncompressed)
+    {
+        Span<byte> hash = stackalloc byte[Hash256.Length];
+        Keccak256.Hash(uncompressed[1..], hash);
+        return new Address(hash[(Hash256.Length - Address.Length)..]);
     }
 }

@@ -72,6 +72,17 @@ public readonly struct Signature65 : IEquatable<Signature65>
             return false;
         }
 
+        if (Secp256k1Provider.Current is ISecp256k1 provider)
+        {
+            Span<byte> signature = stackalloc byte[Length];
+            Span<byte> message = stackalloc byte[Hash256.Length];
+            Span<byte> encoded = stackalloc byte[PublicKey.UncompressedLength];
+            CopyTo(signature);
+            digest.CopyTo(message);
+            key = provider.TryRecover(message, signature, encoded) ? new PublicKey(encoded) : null;
+            return key is not null;
+        }
+
         Span<byte> bytes = stackalloc byte[Hash256.Length];
         _r.CopyTo(bytes);
         BigInteger r = Secp256k1.ToInteger(bytes);

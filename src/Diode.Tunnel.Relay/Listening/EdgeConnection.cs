@@ -160,6 +160,9 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         while (!_tls.IsHandshakeComplete)
         {
             await _socket.ReceiveAsync(Memory<byte>.Empty, SocketFlags.None);
+
+            // Completions run on the thread that waits for all sockets: the arithmetic must not hold up other devices' data.
+            await Task.Yield();
             byte[] buffer = ArrayPool<byte>.Shared.Rent(4096);
             TlsResult result = TlsResult.Ok;
             try
