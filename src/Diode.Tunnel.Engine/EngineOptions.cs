@@ -24,6 +24,15 @@ public sealed record EngineOptions
     /// <summary>Whether the machine's resolver is pointed at ours. Default true.</summary>
     public bool ConfigureDns { get; init; } = true;
 
+    /// <summary>Devices whose ports are refused whatever is published (diode-client §13.3).</summary>
+    public IReadOnlyList<string> BlockedDevices { get; init; } = [];
+
+    /// <summary>If not empty and nobody is blocked, every other device's ports are refused.</summary>
+    public IReadOnlyList<string> AllowedDevices { get; init; } = [];
+
+    /// <summary>Most ports one plain Diode device may have open here at the same time; 0 = no limit of its own. Default 256.</summary>
+    public int MaxPortsPerDevice { get; init; } = 256;
+
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";
 }

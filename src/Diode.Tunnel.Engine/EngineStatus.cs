@@ -183,7 +183,20 @@ public sealed record ExitOfferView(
     string Device, string Label, string Region, bool Ipv4, bool Ipv6, double? RoundTripMs, string Assurance, bool Online, bool InUse);
 
 /// <summary>A published port.</summary>
-public sealed record PublishView(string Port, IReadOnlyList<string> To);
+public sealed record PublishView(string Port, IReadOnlyList<string> To)
+{
+    /// <summary><c>public</c>, <c>protected</c> or <c>private</c> for a definition of the Diode clients; null for a rule of the tunnel.</summary>
+    public string? Mode { get; init; }
+
+    /// <summary>Where the service of a definition is; null for a rule of the tunnel, which leads to this device.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>Devices of the tunnel reach it by this device's virtual address.</summary>
+    public bool InTunnel { get; init; }
+
+    /// <summary>How plain Diode devices may open it: <c>tls</c>, <c>tcp</c>, <c>udp</c>.</summary>
+    public IReadOnlyList<string> Plain { get; init; } = [];
+}
 
 /// <summary>How names are resolved.</summary>
 public sealed record NamesView(string Mode, string? Through, IReadOnlyList<string> Upstreams);

@@ -55,4 +55,16 @@ internal static partial class Log
 
     [LoggerMessage(1050, LogLevel.Warning, "Names: {Reason}")]
     public static partial void NamesProblem(ILogger logger, string reason);
+
+    [LoggerMessage(1060, LogLevel.Information, "A port of {Device} was closed: its local reader is too slow and held up the relay session")]
+    public static partial void SlowReader(ILogger logger, string device);
+
+    [LoggerMessage(1061, LogLevel.Debug, "Refused port {Port} to {Device}: {Reason}")]
+    public static partial void PlainRefused(ILogger logger, string device, string port, string reason);
+
+    [LoggerMessage(1062, LogLevel.Debug, "Port {Port} opened by {Device} is over: {Reason}")]
+    public static partial void PlainClosed(ILogger logger, string device, string port, string reason);
+
+    [LoggerMessage(1063, LogLevel.Warning, "A port of {Device} failed")]
+    public static partial void PlainFailed(ILogger logger, Exception exception, string device);
 }

@@ -31,7 +31,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IRelayEvents.OnPortOpenRequested(RelayConnection relay, RelayPortRequest request)
     {
-        if (!_loop.TryPost(() => _mesh.HandlePortRequest(relay, request)))
+        if (!_loop.TryPost(() => AnswerPortRequest(relay, request)))
         {
             relay.Reject(request, "busy");
         }

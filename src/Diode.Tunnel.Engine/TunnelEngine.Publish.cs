@@ -42,7 +42,9 @@ public sealed partial class TunnelEngine
             () =>
             {
                 PublishRules rules = ReadRules();
-                if (!PublishPort.TryParse(port, out PublishPort parsed) || ReferenceEquals(rules.Without(parsed), rules))
+                bool isPort = PublishPort.TryParse(port, out PublishPort parsed);
+                bool isDefined = isPort && RemoveDefinitions(parsed);
+                if (!isPort || (!isDefined && ReferenceEquals(rules.Without(parsed), rules)))
                 {
                     throw new TunnelException($"'{port}' is not published.", "See: diode-tunnel publish list", "NOT_FOUND");
                 }
@@ -75,12 +77,6 @@ public sealed partial class TunnelEngine
         }
 
         return rules;
-    }
-
-    /// <summary>Resolves the names in the rules anew and puts them in force: labels can move to other devices.</summary>
-    private void ApplyPublishRules()
-    {
-        _filter.SetPolicy(ReadRules().Resolve(Lookup));
     }
 
     /// <summary>A fleet's name stands for its members, a label for the devices that carry it.</summary>

@@ -43,7 +43,7 @@ public sealed partial class TunnelEngine
             Fleets = [.. _manifests.Fleets.Select(MakeFleetView)],
             Peers = [.. _mesh.Peers.Values.OrderBy(static p => p.FleetName).ThenBy(static p => p.Label).Select(MakePeerView)],
             Exit = MakeExitView(),
-            Published = [.. _state.Current.Published.Select(static p => new PublishView(p.Port, p.To))],
+            Published = MakePublishViews(),
             Names = MakeNamesView(),
             Health = MakeHealth(),
             Counters = MakeCounters(),
@@ -237,6 +237,12 @@ public sealed partial class TunnelEngine
             ["peers_online"] = _mesh.Peers.Values.Count(static p => p.IsOnline),
             ["relays_connected"] = _relays.Ready.Count(),
             ["relay_send_drops_total"] = _relays.Entries.Sum(static e => e.Connection?.DroppedSends ?? 0),
+            ["plain_ports_open"] = _plainServer.OpenPorts,
+            ["plain_ports_accepted_total"] = _plainServer.Accepted,
+            ["plain_ports_refused_total"] = _plainServer.Refused,
+            ["plain_bytes_kept"] = _inboxes.Total,
+            ["plain_waits_total"] = _inboxes.Waits,
+            ["plain_slow_readers_cut_total"] = _inboxes.Cut,
         };
         if (_up is { } up)
         {

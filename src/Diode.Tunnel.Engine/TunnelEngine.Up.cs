@@ -82,6 +82,7 @@ public sealed partial class TunnelEngine
         }
 
         ApplyFleets();
+        ApplyPublishRules();
         _up.Timers = Task.Factory.StartNew(
             () => RunTimers(_up), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         _up.Pipeline.Start(OnAdapterFailed);

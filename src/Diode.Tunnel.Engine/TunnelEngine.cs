@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Net;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
@@ -7,8 +8,10 @@ using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Identity;
 using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Engine.State;
+using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
@@ -47,6 +50,9 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private readonly ExitServer _exitServer;
     private readonly ExitRouting _exitRouting;
     private readonly ExitClient _exitClient;
+    private readonly InboxBudget _inboxes = new();
+    private readonly FrozenSet<Address> _blocked;
+    private readonly FrozenSet<Address> _allowed;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private UpState? _up;
     private string _problem = "";
@@ -78,6 +84,9 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _loop = new EngineLoop(_logger, time);
         _filter = new PacketFilter();
         _relays = new RelayPool(MakeRelayOptions, RecallAddress, this, _loop, _logger, time, _pool);
+        _plainServer = new PlainServer(_tlsIdentity, _logger, time, options.MaxPortsPerDevice);
+        _blocked = ReadDevices(options.BlockedDevices);
+        _allowed = ReadDevices(options.AllowedDevices);
         _mesh = new PeerMesh(_keys.Device, _tlsIdentity, _relays, _loop, this, _logger, time);
         _exitServer = new ExitServer(_changes, _logger);
         _exitRouting = new ExitRouting(_changes, _addressPool);
@@ -191,6 +200,14 @@ public sealed partial class TunnelEngine : IAsyncDisposable
                 "Copy the line that diode-relay prints when it starts.");
     }
 
+    private static FrozenSet<Address> ReadDevices(IReadOnlyList<string> texts)
+    {
+        return texts.Select(static text => Address.TryParse(text, out Address device)
+            ? device
+            : throw new TunnelException($"'{text}' is not a device address.", "An address is 0x and 40 hexadecimal digits."))
+            .ToFrozenSet();
+    }
+
     private static void PrepareFolder(string folder)
     {
         try
@@ -219,6 +236,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
             Keys = _keys.Identity,
             TlsIdentity = _tlsIdentity,
             Edge = new EdgeClientOptions { TunnelKey = _keys.TunnelPublicKey },
+            Inboxes = _inboxes,
         };
     }
 

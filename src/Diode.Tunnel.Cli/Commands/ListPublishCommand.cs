@@ -22,6 +22,10 @@ internal static class ListPublishCommand
             else
             {
                 run.Table(PublishText.Rules(rules.Rules));
+                if (PublishText.ClearTextNote(rules.Rules) is { } note)
+                {
+                    writer.WriteLine(note);
+                }
             }
         });
         return CliExitCodes.Ok;

@@ -13,6 +13,29 @@ public sealed record PublishRule
 
     /// <summary>Who may: <c>fleet</c>, <c>public</c>, a fleet's name, a device address or a name.</summary>
     public IReadOnlyList<string> To { get; init => field = value ?? []; } = [];
+
+    /// <summary>The mode of a definition; null for a rule made with <c>--to</c>.</summary>
+    public PublishMode? Mode { get; init; }
+
+    /// <summary>Host and port of the service behind a definition; null = this device, the same port.</summary>
+    public string? Target { get; init; }
+
+    /// <summary>Tunnel devices reach it at this device's virtual address.</summary>
+    public bool InTunnel { get; init; }
+
+    /// <summary>How plain Diode devices may open it: <c>tls</c>, and in clear text <c>tcp</c> and <c>udp</c>.</summary>
+    public IReadOnlyList<string> Plain { get; init => field = value ?? []; } = [];
+}
+
+/// <summary>One definition in the grammar of the Diode clients: <c>[host:]source[:destination[:protocol]]</c> and who may, with commas.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record PublishDefinition
+{
+    /// <summary>Who may.</summary>
+    public required PublishMode Mode { get; init; }
+
+    /// <summary>For example <c>8080:80</c> or <c>22:22:tls,0x…</c>.</summary>
+    public required string Definition { get; init; }
 }
 
 /// <summary>The rules in force: <c>GET /v1/publish</c> and the outcome of a change.</summary>
@@ -38,8 +61,11 @@ public sealed record AddPublishRequest
     /// <summary>The protocol.</summary>
     public PublishProtocol Protocol { get; init; }
 
-    /// <summary>Who may; at least one entry.</summary>
-    public required IReadOnlyList<string> To { get; init; }
+    /// <summary>Who may; at least one entry unless there are <see cref="Definitions"/>.</summary>
+    public IReadOnlyList<string> To { get; init => field = value ?? []; } = [];
+
+    /// <summary>Instead of all others: definitions, taken all or none.</summary>
+    public IReadOnlyList<PublishDefinition> Definitions { get; init => field = value ?? []; } = [];
 }
 
 /// <summary><c>POST /v1/publish/remove</c>.</summary>

@@ -99,6 +99,23 @@ public enum PublishProtocol
 
     /// <summary>UDP.</summary>
     [JsonStringEnumMemberName("udp")] Udp,
+
+    /// <summary>TCP inside end-to-end TLS; only for ports of plain Diode devices.</summary>
+    [JsonStringEnumMemberName("tls")] Tls,
+}
+
+/// <summary>Who may open a port published by a definition of the Diode clients.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<PublishMode>))]
+public enum PublishMode
+{
+    /// <summary>Every device.</summary>
+    [JsonStringEnumMemberName("public")] Public,
+
+    /// <summary>Members of the named fleets, or of every fleet of this device.</summary>
+    [JsonStringEnumMemberName("protected")] Protected,
+
+    /// <summary>The named devices.</summary>
+    [JsonStringEnumMemberName("private")] Private,
 }
 
 /// <summary>What the caller of the control API may do.</summary>

@@ -37,6 +37,15 @@ public sealed record DaemonOptions
     /// <summary>Whether the machine's resolver is pointed at ours, so that names under .diode work everywhere.</summary>
     public bool ConfigureDns { get; init; } = true;
 
+    /// <summary>Plain Diode devices whose ports are refused whatever is published.</summary>
+    public IReadOnlyList<string> BlockDevices { get; init; } = [];
+
+    /// <summary>If not empty and nobody is blocked, ports of all other plain Diode devices are refused.</summary>
+    public IReadOnlyList<string> AllowDevices { get; init; } = [];
+
+    /// <summary>Most ports one plain Diode device may have open here; 0 = no limit of its own.</summary>
+    public int MaxPorts { get; init; } = 256;
+
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
@@ -67,5 +76,11 @@ public sealed record DaemonOptions
                 (o, v) => o with { OperatorUid = OptionText.User(v[0]) }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
                 (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
+            new("block-devices", "ADDRESS", "Device that may open no port here, whatever is published; several with commas or repeated.", true,
+                (o, v) => o with { BlockDevices = [.. v.Select(OptionText.Address)] }),
+            new("allow-devices", "ADDRESS", "Only these devices may open ports here; not used while devices are blocked.", true,
+                (o, v) => o with { AllowDevices = [.. v.Select(OptionText.Address)] }),
+            new("max-ports", "NUMBER", "Most ports a plain Diode device may have open here, 0 = no limit of its own (default 256).", false,
+                (o, v) => o with { MaxPorts = OptionText.Number(v[0], 0, 65535) }),
         ]);
 }

@@ -139,6 +139,13 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     /// <inheritdoc/>
     public async Task<PublishList> AddPublishAsync(AddPublishRequest request, CancellationToken cancellationToken)
     {
+        if (request.Definitions.Count > 0)
+        {
+            await RunAsync(e => e.PublishDefinitionsAsync(
+                [.. request.Definitions.Select(static d => (EngineModels.ToMode(d.Mode), d.Definition))], cancellationToken));
+            return await ListPublishAsync(cancellationToken);
+        }
+
         string port = EngineModels.ToPortText(request.All ? null : request.Port, request.Protocol);
         await RunAsync(e => e.PublishAsync(port, request.To, cancellationToken));
         return await ListPublishAsync(cancellationToken);

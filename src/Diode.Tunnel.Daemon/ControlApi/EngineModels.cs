@@ -127,7 +127,7 @@ internal static class EngineModels
 
     internal static PublishList ToPublishList(EngineStatus status)
     {
-        return new PublishList { Rules = [.. status.Published.Select(static p => ToRule(p.Port, p.To))] };
+        return new PublishList { Rules = [.. status.Published.Select(ToRule)] };
     }
 
     internal static PingResult ToPing(int sequence, PeerView peer, TimeSpan? roundTrip)
@@ -162,14 +162,40 @@ internal static class EngineModels
             || name == $"{peer.Label}.{peer.Fleet}" || name == $"{peer.Label}.{peer.Fleet}.diode" || name == $"{peer.Label}.diode";
     }
 
-    private static PublishRule ToRule(string text, IReadOnlyList<string> to)
+    internal static Engine.PlainPeers.PublishMode ToMode(PublishMode mode)
     {
-        string[] parts = text.Split('/');
+        return mode switch
+        {
+            PublishMode.Public => Engine.PlainPeers.PublishMode.Public,
+            PublishMode.Protected => Engine.PlainPeers.PublishMode.Protected,
+            _ => Engine.PlainPeers.PublishMode.Private,
+        };
+    }
+
+    private static PublishRule ToRule(PublishView view)
+    {
+        string[] parts = view.Port.Split('/');
         return new PublishRule
         {
             Port = parts[0] == All ? null : int.Parse(parts[0], CultureInfo.InvariantCulture),
-            Protocol = parts is [_, "tcp"] ? PublishProtocol.Tcp : parts is [_, "udp"] ? PublishProtocol.Udp : PublishProtocol.Any,
-            To = to,
+            Protocol = parts switch
+            {
+                [_, "tcp"] => PublishProtocol.Tcp,
+                [_, "udp"] => PublishProtocol.Udp,
+                [_, "tls"] => PublishProtocol.Tls,
+                _ => PublishProtocol.Any,
+            },
+            To = view.To,
+            Mode = view.Mode switch
+            {
+                null => null,
+                "public" => PublishMode.Public,
+                "protected" => PublishMode.Protected,
+                _ => PublishMode.Private,
+            },
+            Target = view.Target,
+            InTunnel = view.InTunnel,
+            Plain = view.Plain,
         };
     }
 

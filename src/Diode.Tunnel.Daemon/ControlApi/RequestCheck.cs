@@ -43,7 +43,31 @@ internal static class RequestCheck
 
     internal static void Check(AddPublishRequest request)
     {
+        if (request.Definitions.Count > 0)
+        {
+            if (request.Port is not null || request.All || request.To.Count > 0 || request.Protocol != PublishProtocol.Any)
+            {
+                throw Bad("Definitions stand alone.", "For example: diode-tunnel publish --public 8080:80");
+            }
+
+            foreach (PublishDefinition definition in request.Definitions)
+            {
+                if (definition is null || !Enum.IsDefined(definition.Mode)
+                    || string.IsNullOrWhiteSpace(definition.Definition) || definition.Definition.Any(char.IsControl))
+                {
+                    throw Bad("A definition is empty.", "For example: diode-tunnel publish --public 8080:80");
+                }
+            }
+
+            return;
+        }
+
         Port(request.Port, request.All);
+        if (request.Protocol == PublishProtocol.Tls)
+        {
+            throw Bad("tls belongs into a definition.", "For example: diode-tunnel publish --private 22:22:tls,0x…");
+        }
+
         if (request.To is not { Count: > 0 })
         {
             throw Bad("Nobody to publish to.", "For example --to fleet");

@@ -26,6 +26,9 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             Ipv4Pool = options.Ipv4Pool.ToString(),
             ManifestFiles = options.Manifests,
             ConfigureDns = options.ConfigureDns,
+            BlockedDevices = options.BlockDevices,
+            AllowedDevices = options.AllowDevices,
+            MaxPortsPerDevice = options.MaxPorts,
             Version = ProgramVersion.Text,
         };
         try

@@ -35,10 +35,10 @@ public sealed class PublishPolicy
         return false;
     }
 
-    internal static PublishPolicy Create(PublishRules rules, Func<string, IReadOnlyCollection<Address>> lookup)
+    internal static PublishPolicy Create(IEnumerable<PublishRule> rules, Func<string, IReadOnlyCollection<Address>> lookup)
     {
         var entries = new List<Entry>();
-        foreach (PublishRule rule in rules.Rules)
+        foreach (PublishRule rule in rules)
         {
             var devices = new HashSet<Address>();
             foreach (PublishTarget target in rule.Targets)

@@ -96,7 +96,7 @@ public sealed class PublishRules
     public PublishPolicy Resolve(Func<string, IReadOnlyCollection<Address>> lookup)
     {
         ArgumentNullException.ThrowIfNull(lookup);
-        return PublishPolicy.Create(this, lookup);
+        return PublishPolicy.Create(Rules, lookup);
     }
 
     /// <inheritdoc/>

@@ -42,6 +42,9 @@ internal enum RelayPortUse
 
     /// <summary>The control channel (<c>tls:41042</c>).</summary>
     Control,
+
+    /// <summary>A stream or datagrams of a plain Diode port; its bytes go to <see cref="RelayPort.Inbox"/>.</summary>
+    Stream,
 }
 
 /// <summary>A request to open a port to this device, to be answered by <see cref="RelayConnection.Accept"/> or <see cref="RelayConnection.Reject"/>.</summary>

@@ -97,7 +97,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
     /// <summary>Accepts a port that another device asked for.</summary>
     public RelayPort? Accept(RelayPortRequest request, RelayPortUse use)
     {
-        RelayPort port = new(this, request.Incoming.Port, use, request.Source, opener: false);
+        RelayPort port = MakePort(request.Incoming.Port, use, request.Source, opener: false);
         lock (_gate)
         {
             if (!IsReady || !_ports.TryAdd(port.Reference, port))
@@ -130,6 +130,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
     public void ClosePort(RelayPort port)
     {
         port.Path?.Close();
+        port.Inbox?.Close();
         lock (_gate)
         {
             if (_ports.Remove(port.Reference) && IsReady)
@@ -209,7 +210,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
     {
         if (_opening.Remove(requestId, out (RelayPortUse Use, Address Device, Action<RelayPort?, string> Done) opening))
         {
-            RelayPort port = new(this, reference, opening.Use, opening.Device, opener: true);
+            RelayPort port = MakePort(reference, opening.Use, opening.Device, opener: true);
             _ports[reference] = port;
             _callbacks.Add(() => opening.Done(port, ""));
         }
@@ -243,6 +244,13 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
             return;
         }
 
+        if (port.Inbox is { } inbox)
+        {
+            inbox.Write(data);
+            NoteFull(port, inbox);
+            return;
+        }
+
         // Copied out so that decryption and delivery happen outside the lock.
         while (port.Datagrams.TryRead(ref data, out ReadOnlySpan<byte> datagram))
         {
@@ -269,6 +277,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
         if (_ports.Remove(reference, out RelayPort? port))
         {
             port.Path?.Close();
+            port.Inbox?.Close();
             _callbacks.Add(() => _events.OnPortClosed(port));
         }
     }
@@ -328,6 +337,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
         foreach (RelayPort port in ports)
         {
             port.Path?.Close();
+            port.Inbox?.Fail();
             _events.OnPortClosed(port);
         }
 

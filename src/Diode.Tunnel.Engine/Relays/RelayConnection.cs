@@ -103,6 +103,7 @@ internal sealed partial class RelayConnection : IDisposable
         }
 
         _closeReason = reason;
+        ReleaseStreams();
         Unblock(_socket);
         _sendSignal.Release();
     }
@@ -241,6 +242,7 @@ internal sealed partial class RelayConnection : IDisposable
 
             Deliver();
             Flush();
+            WaitForReaders();
             if (failure is not null)
             {
                 return failure;
@@ -394,6 +396,7 @@ internal sealed partial class RelayConnection : IDisposable
             _cipherStart = 0;
             _cipherEnd = _tls.ReadOutput(_cipher);
             _budget.Drained(_cipherEnd);
+            SignalRoomLocked();
             return _cipherEnd > 0;
         }
     }

@@ -1,5 +1,6 @@
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform.Tls;
 
@@ -19,4 +20,7 @@ internal sealed record RelayConnectionOptions
 
     /// <summary>Edge protocol options: fleet and chain of the tickets, tunnel key in their metadata.</summary>
     public required EdgeClientOptions Edge { get; init; }
+
+    /// <summary>Bounds what stream ports of all sessions keep for slow readers.</summary>
+    public InboxBudget Inboxes { get; init; } = new();
 }

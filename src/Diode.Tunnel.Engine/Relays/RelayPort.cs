@@ -2,6 +2,7 @@ using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Engine.ControlChannel;
 using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Relays;
@@ -32,6 +33,9 @@ internal sealed class RelayPort(RelayConnection relay, PortRef reference, RelayP
 
     /// <summary>Splits a tunnel port's bytes into datagrams; used under the session's lock only.</summary>
     public DatagramStreamReader Datagrams { get; } = new();
+
+    /// <summary>What a stream port has received; null for the others.</summary>
+    public PortInbox? Inbox { get; init; }
 
     /// <summary>Anything the owner keeps with the port.</summary>
     public object? Owner { get; set; }

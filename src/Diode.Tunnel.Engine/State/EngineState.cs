@@ -22,6 +22,9 @@ internal sealed record EngineState(bool WantUp = true)
     /// <summary>Published ports, in the words of the publish grammar.</summary>
     public IReadOnlyList<PublishedPort> Published { get; init => field = value ?? []; } = [];
 
+    /// <summary>Ports published by definitions of the Diode clients, one port each.</summary>
+    public IReadOnlyList<PublishedDefinition> Definitions { get; init => field = value ?? []; } = [];
+
     /// <summary>
     /// Last address of each relay that is configured by name: with the kill switch on, names cannot be resolved before a relay is reached.
     /// </summary>
@@ -39,6 +42,9 @@ internal sealed record SchemaOnly(int Schema);
 
 /// <summary>One published port.</summary>
 internal sealed record PublishedPort(string Port, IReadOnlyList<string> To);
+
+/// <summary>One port published by a definition: <c>public</c>, <c>protected</c> or <c>private</c>, and its text.</summary>
+internal sealed record PublishedDefinition(string Mode, string Definition);
 
 /// <summary>The exit a user chose: a region, a device, or <c>auto</c>.</summary>
 internal sealed record ExitChoice(string Target, bool AllowLan);
