@@ -51,6 +51,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private readonly ExitRouting _exitRouting;
     private readonly ExitClient _exitClient;
     private readonly InboxBudget _inboxes = new();
+    private readonly TlsSessionCache _tlsSessions;
     private readonly FrozenSet<Address> _blocked;
     private readonly FrozenSet<Address> _allowed;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -84,7 +85,8 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _loop = new EngineLoop(_logger, time);
         _filter = new PacketFilter();
         _relays = new RelayPool(MakeRelayOptions, RecallAddress, this, _loop, _logger, time, _pool);
-        _plainServer = new PlainServer(_tlsIdentity, _logger, time, options.MaxPortsPerDevice);
+        _tlsSessions = new TlsSessionCache(time: time);
+        _plainServer = new PlainServer(_tlsIdentity, _tlsSessions, _logger, time, options.MaxPortsPerDevice);
         _blocked = ReadDevices(options.BlockedDevices);
         _allowed = ReadDevices(options.AllowedDevices);
         _mesh = new PeerMesh(_keys.Device, _tlsIdentity, _relays, _loop, this, _logger, time);
@@ -187,6 +189,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         await _loop.InvokeAsync(() => TakeDown("the daemon is stopping")).ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);
         _changes.Dispose();
+        _tlsSessions.Dispose();
         _tlsIdentity.Dispose();
         _keys.Dispose();
     }

@@ -13,7 +13,7 @@ namespace Diode.Tunnel.Engine.PlainPeers;
 /// Ports that plain Diode devices open here: decides (diode-edge §3.6 "Acceptor policy"), connects to the local service, answers,
 /// carries. Thread-safe.
 /// </summary>
-internal sealed class PlainServer(TlsIdentity identity, ILogger logger, TimeProvider time, int maxPorts)
+internal sealed class PlainServer(TlsIdentity identity, TlsSessionCache sessions, ILogger logger, TimeProvider time, int maxPorts)
 {
     /// <summary>Longest wait for a local service.</summary>
     public static readonly TimeSpan DialTimeout = TimeSpan.FromSeconds(15);
@@ -133,7 +133,7 @@ internal sealed class PlainServer(TlsIdentity identity, ILogger logger, TimeProv
             return "closed";
         }
 
-        using PortStream stream = new(port, name.Protocol == PortProtocol.Tls ? identity : null, time);
+        using PortStream stream = new(port, name.Protocol == PortProtocol.Tls ? identity : null, sessions, time);
         using Registration tcp = Register(port, name, target, stream.Abort);
         if (await stream.HandshakeAsync().ConfigureAwait(false) is { } problem)
         {

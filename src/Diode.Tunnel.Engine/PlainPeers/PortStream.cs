@@ -45,8 +45,9 @@ internal sealed class PortStream : IDisposable
     /// <summary>Takes over an open stream port.</summary>
     /// <param name="port">The port; closed by <see cref="Dispose"/>.</param>
     /// <param name="identity">This device for TLS; null for clear text.</param>
+    /// <param name="sessions">TLS sessions to resume.</param>
     /// <param name="time">Clock.</param>
-    public PortStream(RelayPort port, TlsIdentity? identity, TimeProvider time)
+    public PortStream(RelayPort port, TlsIdentity? identity, TlsSessionCache? sessions, TimeProvider time)
     {
         _port = port;
         _inbox = port.Inbox ?? throw new ArgumentException("not a stream port", nameof(port));
@@ -58,7 +59,9 @@ internal sealed class PortStream : IDisposable
             _tls = TlsEngineFactory.Create(
                 port.Opener ? TlsRole.Client : TlsRole.Server,
                 identity,
-                der => DeviceCertificate.TryParse(der, out PublicKey? key) && key.Address == expected);
+                der => DeviceCertificate.TryParse(der, out PublicKey? key) && key.Address == expected,
+                sessions,
+                expected.ToString());
         }
     }
 

@@ -2,10 +2,14 @@
 
 services.py web PORT...              GET / answers with the caller's address; GET /stream with the time, ten times a second;
                                      PUT with the SHA-256 of what arrived. Prints "web CALLER".
+                                     GET /blob/N answers with N bytes, /sha/N with their SHA-256.
+services.py udpecho PORT             sends datagrams back.
+services.py sink PORT                accepts TCP connections and never reads.
 services.py dns ADDRESS NAME=IPV4... A records on port 53/udp of one address. Prints "dns ADDRESS CALLER NAME".
 """
 import hashlib
 import http.server
+import random
 import socket
 import struct
 import sys
@@ -36,6 +40,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         caller = self.client_address[0].removeprefix("::ffff:")
         print("web", caller, flush=True)
+        if self.path.startswith(("/blob/", "/sha/")):
+            body = random.Random(1).randbytes(int(self.path.split("/")[2]))
+            if self.path.startswith("/sha/"):
+                return self.reply(hashlib.sha256(body).hexdigest())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return self.wfile.write(body)
         if self.path != "/stream":
             return self.reply(caller)
         self.send_response(200)
@@ -91,5 +103,18 @@ if sys.argv[1] == "web":
     for server in servers[1:]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     servers[0].serve_forever()
+elif sys.argv[1] == "udpecho":
+    echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    echo.bind(("", int(sys.argv[2])))
+    print("ready", flush=True)
+    while True:
+        datagram, sender = echo.recvfrom(65535)
+        echo.sendto(datagram, sender)
+elif sys.argv[1] == "sink":
+    listener = socket.create_server(("", int(sys.argv[2])))
+    print("ready", flush=True)
+    kept = []
+    while True:
+        kept.append(listener.accept())
 else:
     serve_names(sys.argv[2], dict(pair.split("=") for pair in sys.argv[3:]))

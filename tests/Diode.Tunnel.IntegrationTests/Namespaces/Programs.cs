@@ -9,6 +9,8 @@ internal static class Programs
 
     public static string WireGuardTool => Find("Diode.Tunnel.WireGuardTool", "diode-wg");
 
+    public static string PlainDevice => Find("Diode.Tunnel.PlainDeviceTool", "plain-device");
+
     public static string Daemon => Find("Diode.Tunnel.Daemon", "diode-tunneld");
 
     public static string Cli => Find("Diode.Tunnel.Cli", "diode-tunnel");
