@@ -85,4 +85,28 @@ internal static partial class Log
     [LoggerMessage(2090, LogLevel.Warning,
         "libsecp256k1 was not found or not usable: handshakes and tickets take twice the processor time (Debian: apt install libsecp256k1-1)")]
     public static partial void SlowCurve(ILogger logger);
+
+    [LoggerMessage(2080, LogLevel.Information, "WireGuard exit on UDP port {Port}, adapter {Adapter}")]
+    public static partial void ExitUp(ILogger logger, int port, string adapter);
+
+    [LoggerMessage(2081, LogLevel.Error, "No WireGuard exit at the moment: {Reason}")]
+    public static partial void ExitDown(ILogger logger, string reason);
+
+    [LoggerMessage(2082, LogLevel.Information, "{Count} WireGuard clients of the last run may go on")]
+    public static partial void ExitClientsRestored(ILogger logger, int count);
+
+    [LoggerMessage(2083, LogLevel.Warning, "The list of WireGuard clients {File} is unreadable and ignored")]
+    public static partial void ExitClientsUnreadable(ILogger logger, string file);
+
+    [LoggerMessage(2084, LogLevel.Error, "The list of WireGuard clients could not be written, trying again: {Reason}")]
+    public static partial void ExitClientsNotWritten(ILogger logger, string reason);
+
+    [LoggerMessage(2085, LogLevel.Error, "Not every change for the WireGuard exit could be taken back; the next start tries again: {Reason}")]
+    public static partial void ExitNotTakenDown(ILogger logger, string reason);
+
+    [LoggerMessage(2086, LogLevel.Warning, "Took back {Count} changes of the system that the last run left")]
+    public static partial void ChangesRecovered(ILogger logger, int count);
+
+    [LoggerMessage(2087, LogLevel.Information, "TURN and STUN on UDP port {Port}")]
+    public static partial void TurnUp(ILogger logger, int port);
 }

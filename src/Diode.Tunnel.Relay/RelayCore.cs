@@ -133,6 +133,12 @@ internal sealed class RelayCore
         }
     }
 
+    /// <summary>Whether a device has a session, and so can be asked for tickets.</summary>
+    public bool IsConnected(Address device)
+    {
+        return Directory.FindOldest(device) is not null;
+    }
+
     /// <summary>The relay's own signed object as an encoded list.</summary>
     public ReadOnlySpan<byte> GetServerObject(long nowMs)
     {

@@ -1,7 +1,7 @@
 namespace Diode.Tunnel.Relay;
 
 /// <summary>Plain counters of the relay; each is only ever incremented. Thread-safe.</summary>
-internal sealed class RelayCounters
+internal sealed partial class RelayCounters
 {
     private long _accepted;
     private long _chainRequests;
@@ -139,5 +139,9 @@ internal sealed class RelayCounters
         yield return new("rpc_refused", Volatile.Read(ref _rpcRefused));
         yield return new("rpc_bad_input", Volatile.Read(ref _rpcBadInput));
         yield return new("rpc_websockets", Volatile.Read(ref _rpcSockets));
+        foreach (KeyValuePair<string, long> counter in ReadExits())
+        {
+            yield return counter;
+        }
     }
 }

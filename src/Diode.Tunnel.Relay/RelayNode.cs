@@ -39,6 +39,7 @@ public sealed partial class RelayNode : IAsyncDisposable
     private readonly EdgeListener _listener;
     private readonly PeerHub? _hub;
     private readonly PeerService? _peers;
+    private readonly RelayExits _exits;
     private readonly Meter _meter = new(MeterName);
     private readonly CancellationTokenSource _stop = new();
     private Task _timer = Task.CompletedTask;
@@ -95,7 +96,14 @@ public sealed partial class RelayNode : IAsyncDisposable
             if (listener is null)
             {
                 firstPort = endpoint.Port != 0 ? endpoint.Port : FindFreePort(endpoint.Address);
-                core = new RelayCore(_key, options.Limits, Announce(host, firstPort, peerPort, options.Name), chain, store, sockets, counters: counters)
+                core = new RelayCore(
+                    _key,
+                    options.Limits,
+                    Announce(host, firstPort, peerPort, options.Name, options.Region),
+                    chain,
+                    store,
+                    sockets,
+                    counters: counters)
                 {
                     Chains = _chains,
                 };
@@ -113,6 +121,17 @@ public sealed partial class RelayNode : IAsyncDisposable
         PeerEndpoint = _hub?.Endpoint;
         Endpoints = bound;
         Uri = new RelayUri(_key.Address, host, (ushort)firstPort);
+        try
+        {
+            _exits = new RelayExits(_core, _clock, time, options, host, logger);
+        }
+        catch (PlatformException)
+        {
+            _listener.Dispose();
+            (_ownStore as IDisposable)?.Dispose();
+            throw;
+        }
+
         CreateInstruments();
     }
 
@@ -144,6 +163,7 @@ public sealed partial class RelayNode : IAsyncDisposable
     public void Start()
     {
         _chains.Start();
+        _exits.Start();
         _listener.Start();
         _peers?.Start();
         _timer = RunTimerAsync(_stop.Token);
@@ -171,6 +191,7 @@ public sealed partial class RelayNode : IAsyncDisposable
             ["port_ends"] = _core.Ports.Count,
             ["physical_ports"] = _core.PhysicalPorts.Count,
             ["accounts"] = _core.Tickets.AccountCount,
+            ["wireguard_clients"] = _exits.WireGuardClients,
         };
         foreach ((string name, long value) in _peers?.ReadCounters() ?? [])
         {
@@ -200,6 +221,7 @@ public sealed partial class RelayNode : IAsyncDisposable
         await _listener.StopAsync();
         await _chains.StopAsync();
         _core.PhysicalPorts.CloseAll();
+        await _exits.DisposeAsync();
         Log.Stopped(_logger, sessions);
     }
 
@@ -302,12 +324,12 @@ public sealed partial class RelayNode : IAsyncDisposable
         return ((IPEndPoint)probe.LocalEndPoint!).Port;
     }
 
-    private ServerAnnouncement Announce(string host, int port, ushort peerPort, string? name)
+    private ServerAnnouncement Announce(string host, int port, ushort peerPort, string? name, string? region)
     {
         string version = typeof(RelayNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
             ?.InformationalVersion.Split('+')[0] ?? "0.0.0";
         name ??= $"{_key.Address.ToString()[2..8]}@{Environment.MachineName}";
-        return new ServerAnnouncement(_key, host, (ushort)port, version, name, _clock.NowMs, peerPort);
+        return new ServerAnnouncement(_key, host, (ushort)port, version, name, _clock.NowMs, peerPort) { Region = region };
     }
 
     private async Task RunTimerAsync(CancellationToken cancel)
@@ -331,6 +353,7 @@ public sealed partial class RelayNode : IAsyncDisposable
 
                 _listener.Tick(nowMs);
                 _peers?.Tick(nowMs);
+                _exits.Tick(nowMs);
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -1,6 +1,7 @@
 using System.Net;
 using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Relay.WireGuardExit;
 
 namespace Diode.Tunnel.Relay;
 
@@ -33,4 +34,10 @@ public sealed record RelayOptions
 
     /// <summary>Whether transactions that clients signed are sent and paid for with the key of the relay.</summary>
     public bool PaysMetaTransactions { get; init; }
+
+    /// <summary>The exit for WireGuard clients; null = none. Needs root and Linux.</summary>
+    public WireGuardExitOptions? WireGuard { get; init; }
+
+    /// <summary>Where this relay is, as people say it ("de"); told after the version.</summary>
+    public string? Region { get; init; }
 }

@@ -44,7 +44,10 @@ internal sealed class ServerAnnouncement
     public string Version { get; }
 
     /// <summary>Second answer to <c>version</c>.</summary>
-    public string Description => $"diode-tunnel-{Version}";
+    public string Description => Region is null ? $"diode-tunnel-{Version}" : $"diode-tunnel-{Version} region={Region}";
+
+    /// <summary>Where the relay is. Not in the object: Go clients verify known keys only (diode-objects §5.2).</summary>
+    public string? Region { get; init; }
 
     /// <summary>Comma-separated abilities.</summary>
     public string Features

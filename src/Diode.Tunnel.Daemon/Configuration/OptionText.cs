@@ -69,6 +69,12 @@ internal static class OptionText
         return text;
     }
 
+    /// <summary>Letters, digits and hyphens, at most 32.</summary>
+    internal static string Region(string text) =>
+        text.Length is > 0 and <= 32 && text.All(static c => char.IsAsciiLetterOrDigit(c) || c == '-')
+            ? text
+            : throw new FormatException($"'{text}' is not a region such as de or us-west (letters, digits, hyphens).");
+
     /// <summary>A switch: yes or no.</summary>
     internal static bool Flag(string text) => text.ToLowerInvariant() switch
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using Diode.Tunnel.Relay.RelayPeers;
 using Microsoft.Extensions.Logging;
 
@@ -45,6 +46,21 @@ public sealed record RelayRoleOptions
     /// <summary>Whether meta transactions of clients are paid for with the relay's key.</summary>
     public bool PaysMetaTransactions { get; init; }
 
+    /// <summary>UDP port of the exit for WireGuard clients; null = no exit.</summary>
+    public int? WireGuardListen { get; init; }
+
+    /// <summary>Name or address WireGuard and TURN clients are told; null = <see cref="Host"/>.</summary>
+    public string? WireGuardHost { get; init; }
+
+    /// <summary>The network WireGuard clients get their addresses from; null = a free one.</summary>
+    public IPNetwork? WireGuardPool { get; init; }
+
+    /// <summary>Most a WireGuard client may send, and receive, in megabits per second; 0 = no limit.</summary>
+    public int WireGuardClientRate { get; init; } = 250;
+
+    /// <summary>Region of the relay as people see it; null = not told.</summary>
+    public string? Region { get; init; }
+
     /// <summary>All settings with their names in file, environment and command line.</summary>
     public static OptionTable<RelayRoleOptions> Table { get; } = new(
         "DIODE_RELAY_",
@@ -71,5 +87,15 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { Chains = [.. v.Select(OptionText.Chain)] }),
             new("meta-transactions", "yes|no", "Pay for transactions that clients signed, with the key of the relay (default no).", false,
                 (o, v) => o with { PaysMetaTransactions = OptionText.Flag(v[0]) }),
+            new("wireguard-listen", "PORT", "Be an exit for WireGuard clients on this UDP port, usually 51820 (default: no exit).", false,
+                (o, v) => o with { WireGuardListen = OptionText.Number(v[0], 1, 65535) }),
+            new("wireguard-host", "HOST", "Name or address WireGuard clients are told (default: as --host).", false,
+                (o, v) => o with { WireGuardHost = OptionText.HostName(v[0]) }),
+            new("wireguard-pool", "NETWORK", "Network of the WireGuard clients' addresses (default 10.0.0.0/16, or a free one).", false,
+                (o, v) => o with { WireGuardPool = OptionText.Ipv4Network(v[0]) }),
+            new("wireguard-client-rate", "MBIT", "Most a WireGuard client may send, and receive, per second; 0 = no limit (default 250).", false,
+                (o, v) => o with { WireGuardClientRate = OptionText.Number(v[0], 0, 100_000) }),
+            new("region", "TEXT", "Where this relay is, as people say it, such as de (default: not told).", false,
+                (o, v) => o with { Region = OptionText.Region(v[0]) }),
         ]);
 }

@@ -5,6 +5,7 @@ using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Relay;
 using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.RelayPeers;
+using Diode.Tunnel.Relay.WireGuardExit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -48,6 +49,16 @@ internal static class RelayRole
                 Peers = ReadPeers(options),
                 Chains = ChainOptions.Parse(options.Chains),
                 PaysMetaTransactions = options.PaysMetaTransactions,
+                Region = options.Region,
+                WireGuard = options.WireGuardListen is not int wireGuardPort
+                    ? null
+                    : new WireGuardExitOptions
+                    {
+                        Port = wireGuardPort,
+                        Host = options.WireGuardHost,
+                        Pool = options.WireGuardPool,
+                        ClientMegabits = options.WireGuardClientRate,
+                    },
             },
             logger);
         relay.Start();

@@ -9,6 +9,9 @@ internal static class AccountingRules
     /// <summary>Unpaid bytes after which a ticket is asked for: 75 % of the grace of 41,943,040.</summary>
     public const long RequestThreshold = 31_457_280;
 
+    /// <summary>Unpaid bytes that a device may have.</summary>
+    public const long GraceBytes = 41_943_040;
+
     /// <summary>Time between asking for a ticket (or accepting the connection) and cutting off, milliseconds.</summary>
     public const long DeadlineMs = 20_000;
 

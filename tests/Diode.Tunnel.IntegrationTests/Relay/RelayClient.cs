@@ -26,6 +26,7 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
     private readonly Channel<PortRef> _accepted = Channel.CreateUnbounded<PortRef>();
     private readonly Channel<PortRef> _closed = Channel.CreateUnbounded<PortRef>();
     private readonly ConcurrentDictionary<uint, TaskCompletionSource<int>> _physicalOpens = new();
+    private readonly ConcurrentDictionary<uint, TaskCompletionSource<byte[]>> _questions = new();
     private readonly Channel<ushort> _physicalAccepted = Channel.CreateUnbounded<ushort>();
     private readonly Channel<ushort> _physicalClosed = Channel.CreateUnbounded<ushort>();
     private readonly SemaphoreSlim _send = new(1);
@@ -69,9 +70,12 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
     }
 
     public static async Task<RelayClient> ConnectAsync(
-        RelayUri relay, PrivateKey? device = null, Action<RelayClient, PortRef, byte[]>? onData = null)
+        RelayUri relay,
+        PrivateKey? device = null,
+        Action<RelayClient, PortRef, byte[]>? onData = null,
+        Socket? socket = null)
     {
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket ??= new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(IPAddress.Parse(relay.Host), relay.Port);
         var client = new RelayClient(socket, device ?? PrivateKey.Generate(), relay) { OnData = onData };
         client._loop = client.RunAsync();
@@ -109,6 +113,20 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
 
         await FlushAsync();
         return await opened.Task.WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>Sends any request and returns the first value of the reply.</summary>
+    /// <exception cref="IOException">The relay refused, with its text.</exception>
+    public async Task<byte[]> AskAsync(Func<EdgeClientSession, uint> request)
+    {
+        var answered = new TaskCompletionSource<byte[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            _questions[request(_session)] = answered;
+        }
+
+        await FlushAsync();
+        return await answered.Task.WaitAsync(TimeSpan.FromSeconds(60));
     }
 
     public async Task ClosePhysicalAsync(int port)
@@ -168,6 +186,19 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
 
     public void OnResponse(uint requestId, in EdgeReply reply)
     {
+        if (_questions.TryRemove(requestId, out TaskCompletionSource<byte[]>? question))
+        {
+            RlpReader answer = reply.Values;
+            if (reply.IsError || !answer.TryReadBytes(out ReadOnlySpan<byte> value))
+            {
+                question.TrySetException(new IOException(reply.GetErrorMessage()));
+            }
+            else
+            {
+                question.TrySetResult(value.ToArray());
+            }
+        }
+
         if (_physicalOpens.TryGetValue(requestId, out TaskCompletionSource<int>? opened))
         {
             RlpReader values = reply.Values;
