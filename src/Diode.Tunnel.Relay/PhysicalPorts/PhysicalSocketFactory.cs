@@ -9,6 +9,11 @@ internal sealed class PhysicalSocketFactory(IPAddress address, RelayClock clock)
     /// <inheritdoc/>
     public IPhysicalSocket? TryBind(PhysicalPort port, Action<PhysicalPort> onEnd)
     {
+        if (!OperatingSystem.IsLinux())
+        {
+            return null;
+        }
+
         Socket? socket = null;
         try
         {

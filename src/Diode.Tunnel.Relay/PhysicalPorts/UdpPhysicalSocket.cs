@@ -1,17 +1,19 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
+using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Relay.PhysicalPorts;
 
 /// <summary>
 /// Swaps datagrams between the first two senders. What the first sends before there is a second is kept, within bounds, and
-/// delivered to the second (real relays send it back to the first). Waiting for a datagram allocates a little,
-/// forwarding one does not.
+/// delivered to the second (real relays send it back to the first). Datagrams are moved in batches; waiting for them allocates a
+/// little, forwarding does not.
 /// </summary>
+[SupportedOSPlatform("linux")]
 internal sealed class UdpPhysicalSocket : IPhysicalSocket
 {
-    private const int MaxDatagram = 65_536;
     private const int MaxHeld = 16;
     private const int MaxHeldBytes = 64 * 1024;
 
@@ -21,19 +23,31 @@ internal sealed class UdpPhysicalSocket : IPhysicalSocket
     // A send waits on this thread while the queue of the system is full.
     private const int SendTimeoutMs = 20;
 
-    // Datagrams in a row before others get a turn on this thread.
-    private const int MaxInRow = 256;
+    // Before others get a turn on this thread.
+    private const int MaxBatchesInRow = 8;
+
+    [ThreadStatic]
+    private static UdpBatch? _batch;
 
     private readonly Socket _socket;
     private readonly PhysicalPort _port;
     private readonly RelayClock _clock;
     private readonly Action<PhysicalPort> _onEnd;
     private readonly SocketAddress _from = new(AddressFamily.InterNetwork);
-    private readonly SocketAddress _first = new(AddressFamily.InterNetwork);
-    private readonly SocketAddress _second = new(AddressFamily.InterNetwork);
+    private readonly byte[] _peeked = new byte[1];
     private readonly List<byte[]> _held = [];
     private int _heldBytes;
+    private ulong _first;
+    private ulong _second;
+    private bool _segments = true;
     private UdpPair _pair;
+
+    private enum DrainResult
+    {
+        Empty,
+        Busy,
+        Broken,
+    }
 
     /// <summary>Takes over a bound IPv4 socket.</summary>
     public UdpPhysicalSocket(Socket socket, PhysicalPort port, RelayClock clock, Action<PhysicalPort> onEnd)
@@ -84,75 +98,110 @@ internal sealed class UdpPhysicalSocket : IPhysicalSocket
 
     private async Task SwapAsync()
     {
-        // Pages that no datagram reaches cost no memory.
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(MaxDatagram, pinned: true);
         while (true)
         {
-            // The asynchronous call allocates also when it completes at once, so it is only used to wait.
-            int count = await _socket.ReceiveFromAsync(buffer, SocketFlags.None, _from);
-            Forward(buffer.AsSpan(0, count));
-            if (!Drain(buffer))
+            // Waits until something is there and leaves it where it is.
+            await _socket.ReceiveFromAsync(_peeked, SocketFlags.Peek, _from);
+            switch (Drain())
             {
-                await Task.Yield();
+                case DrainResult.Broken:
+                    return;
+                case DrainResult.Busy:
+                    await Task.Yield();
+                    break;
+                default:
+                    break;
             }
         }
     }
 
-    // Takes what is there; false when others should get a turn first.
-    private bool Drain(byte[] buffer)
+    // The memory belongs to the thread: datagrams stay in it only within this call.
+    private DrainResult Drain()
     {
-        for (int row = 0; row < MaxInRow; row++)
+        UdpBatch batch = _batch ??= new UdpBatch();
+        for (int row = 0; row < MaxBatchesInRow; row++)
         {
-            // An empty datagram looks like none: the waiting call gets it.
-            if (_socket.Available == 0)
+            int count = batch.Receive(_socket.SafeHandle);
+            if (count <= 0)
             {
-                return true;
+                return count == 0 ? DrainResult.Empty : DrainResult.Broken;
             }
 
-            int count = _socket.ReceiveFrom(buffer, SocketFlags.None, _from);
-            Forward(buffer.AsSpan(0, count));
+            for (int first = 0; first < count;)
+            {
+                // Datagrams of one sender in a row go the same way.
+                ulong sender = batch.GetSender(first);
+                int run = 1;
+                while (first + run < count && batch.GetSender(first + run) == sender)
+                {
+                    run++;
+                }
+
+                Route(batch, first, run, sender);
+                first += run;
+            }
         }
 
-        return false;
+        return DrainResult.Busy;
     }
 
-    private void Forward(ReadOnlySpan<byte> datagram)
+    private void Route(UdpBatch batch, int first, int count, ulong sender)
     {
-        switch (_pair.Route(ToNumber(_from)))
+        switch (_pair.Route(sender))
         {
             case UdpRoute.Hold:
-                Copy(_from, _first);
+                _first = sender;
                 _port.OnFirstPeer(_clock.NowMs);
-                Hold(datagram);
+                for (int index = first; index < first + count; index++)
+                {
+                    Hold(batch.GetDatagram(index));
+                }
+
                 break;
             case UdpRoute.Join:
-                Copy(_from, _second);
+                _second = sender;
                 _port.OnJoined(_clock.NowMs);
-                Send(datagram, _first);
-                DeliverHeld(_second);
+                Send(batch, first, count, _first);
+                DeliverHeld();
                 break;
             case UdpRoute.ToFirst:
-                Send(datagram, _first);
+                Send(batch, first, count, _first);
                 break;
             case UdpRoute.ToSecond:
-                Send(datagram, _second);
+                Send(batch, first, count, _second);
                 break;
             default:
-                _port.OnDropped();
+                Drop(count);
                 break;
         }
     }
 
-    private void Send(ReadOnlySpan<byte> datagram, SocketAddress to)
+    private void Send(UdpBatch batch, int first, int count, ulong receiver)
     {
-        try
+        int bytes = 0;
+        for (int index = first; index < first + count; index++)
         {
-            _socket.SendTo(datagram, SocketFlags.None, to);
-            _port.OnCarried(datagram.Length, _clock.NowMs);
+            bytes += batch.GetDatagram(index).Length;
         }
-        catch (SocketException)
+
+        int lost = batch.Forward(_socket.SafeHandle, first, count, receiver, SendTimeoutMs, ref _segments);
+        if (lost > 0)
         {
-            // Too big for the path, no route, or a full queue: lost, as datagrams may be.
+            // Which ones is not known; they are of one kind nearly always.
+            bytes -= (int)((long)bytes * lost / count);
+            Drop(lost);
+        }
+
+        if (lost < count)
+        {
+            _port.OnCarried(bytes, _clock.NowMs);
+        }
+    }
+
+    private void Drop(int count)
+    {
+        for (; count > 0; count--)
+        {
             _port.OnDropped();
         }
     }
@@ -169,26 +218,27 @@ internal sealed class UdpPhysicalSocket : IPhysicalSocket
         _heldBytes += datagram.Length;
     }
 
-    private void DeliverHeld(SocketAddress to)
+    private void DeliverHeld()
     {
+        Span<byte> address = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(address, _second);
+        _from.Buffer.Span.Clear();
+        address.CopyTo(_from.Buffer.Span);
         foreach (byte[] datagram in _held)
         {
-            Send(datagram, to);
+            try
+            {
+                _socket.SendTo(datagram, SocketFlags.None, _from);
+                _port.OnCarried(datagram.Length, _clock.NowMs);
+            }
+            catch (SocketException)
+            {
+                // Too big for the path, no route, or a full queue: lost, as datagrams may be.
+                _port.OnDropped();
+            }
         }
 
         _held.Clear();
         _held.TrimExcess();
-    }
-
-    // Family, port and IPv4 address are the first eight bytes of the structure.
-    private static ulong ToNumber(SocketAddress address)
-    {
-        return BinaryPrimitives.ReadUInt64BigEndian(address.Buffer.Span);
-    }
-
-    private static void Copy(SocketAddress from, SocketAddress to)
-    {
-        from.Buffer.Span[..from.Size].CopyTo(to.Buffer.Span);
-        to.Size = from.Size;
     }
 }
