@@ -85,6 +85,7 @@ public static class CliProgram
             PublishCommand.Create(shell),
             UnpublishCommand.Create(shell),
             ExitCommand.Create(shell),
+            TicketCommand.Create(shell),
             ResetCommand.Create(shell),
             VersionCommand.Create(shell),
         };

@@ -65,6 +65,19 @@ public sealed class ControlClient : IDisposable
             ControlJson.Default.PingResult,
             cancellationToken);
 
+    /// <summary>What this device pays relays.</summary>
+    public Task<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken = default) =>
+        GetAsync(ControlRoutes.Tickets, ControlJson.Default.TicketLedger, cancellationToken);
+
+    /// <summary>Changes the traffic budget.</summary>
+    public Task<TicketLedger> SetTicketBudgetAsync(TicketBudgetRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(
+            ControlRoutes.TicketBudget,
+            request,
+            ControlJson.Default.TicketBudgetRequest,
+            ControlJson.Default.TicketLedger,
+            cancellationToken);
+
     /// <summary>All fleets with their members.</summary>
     public Task<FleetList> ListFleetsAsync(CancellationToken cancellationToken = default) =>
         GetAsync(ControlRoutes.Fleets, ControlJson.Default.FleetList, cancellationToken);

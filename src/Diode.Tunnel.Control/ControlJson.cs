@@ -25,6 +25,8 @@ namespace Diode.Tunnel.Control;
 [JsonSerializable(typeof(ExitList))]
 [JsonSerializable(typeof(UseExitRequest))]
 [JsonSerializable(typeof(OfferExitRequest))]
+[JsonSerializable(typeof(TicketLedger))]
+[JsonSerializable(typeof(TicketBudgetRequest))]
 [JsonSerializable(typeof(OperationResult))]
 [JsonSerializable(typeof(PingRequest))]
 [JsonSerializable(typeof(PingResult))]

@@ -66,6 +66,12 @@ public static class ControlRoutes
     /// <summary>POST → ExitList.</summary>
     public const string ExitUnoffer = "/v1/exits/unoffer";
 
+    /// <summary>GET → TicketLedger.</summary>
+    public const string Tickets = "/v1/tickets";
+
+    /// <summary>POST TicketBudgetRequest → TicketLedger.</summary>
+    public const string TicketBudget = "/v1/tickets/budget";
+
     /// <summary>POST → OperationResult.</summary>
     public const string Reset = "/v1/reset";
 

@@ -164,6 +164,9 @@ public static class EdgeLimits
     /// <summary>Hello version of today's clients; ticket_request is sent by relays (§2.4).</summary>
     public const int ProtocolVersion = 1001;
 
+    /// <summary>Hello version from which relays also send notify (§2.4).</summary>
+    public const int NotifyProtocolVersion = 1002;
+
     /// <summary>Smallest hello version a relay accepts (§2.4).</summary>
     public const int MinProtocolVersion = 1000;
 

@@ -1,3 +1,6 @@
+using Diode.Tunnel.Edge;
+using Diode.Tunnel.Engine.Tickets;
+
 namespace Diode.Tunnel.Engine;
 
 /// <summary>Configuration of a device.</summary>
@@ -32,6 +35,15 @@ public sealed record EngineOptions
 
     /// <summary>Most ports one plain Diode device may have open here at the same time; 0 = no limit of its own. Default 256.</summary>
     public int MaxPortsPerDevice { get; init; } = 256;
+
+    /// <summary>Most bytes to pay relays for in 30 days, unless the user chooses otherwise. Default no limit.</summary>
+    public TrafficBudget TrafficBudget { get; init; } = TrafficBudget.None;
+
+    /// <summary>Chain of the tickets. Default 1284 (Moonbeam); 15 (Diode L1) makes tickets of version 1.</summary>
+    public ulong TicketChain { get; init; } = EdgeLimits.DefaultChainId;
+
+    /// <summary>Whether to ask relays for deflated frames. Default no: what goes through is encrypted.</summary>
+    public bool CompressRelays { get; init; }
 
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";

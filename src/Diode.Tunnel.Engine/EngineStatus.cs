@@ -77,8 +77,74 @@ public sealed record EngineStatus
     public IReadOnlyDictionary<string, long> Counters { get; init; } = new Dictionary<string, long>();
 }
 
-/// <summary>A configured relay.</summary>
-public sealed record RelayView(string Uri, string State, double? RoundTripMs, string? Error, long DroppedSends);
+/// <summary>A relay. For peers: not configured, but named by a peer as the place to meet it.</summary>
+public sealed record RelayView(
+    string Uri, string State, double? RoundTripMs, string? Error, long DroppedSends, bool IsForPeers, TicketView? Ticket);
+
+/// <summary>What was paid to a relay in this epoch. Bytes.</summary>
+public sealed record TicketView
+{
+    /// <summary>The relay.</summary>
+    public required string Relay { get; init; }
+
+    /// <summary>Where it was last reached.</summary>
+    public required string Uri { get; init; }
+
+    /// <summary>There is a session now.</summary>
+    public bool IsConnected { get; init; }
+
+    /// <summary>Number of the epoch.</summary>
+    public ulong Epoch { get; init; }
+
+    /// <summary>Bytes of the last ticket the relay accepted.</summary>
+    public ulong Paid { get; init; }
+
+    /// <summary>Connections of the last ticket.</summary>
+    public ulong Connections { get; init; }
+
+    /// <summary>What this device has seen go through.</summary>
+    public ulong Counted { get; init; }
+
+    /// <summary>Bytes used and not paid; 0 when paid ahead.</summary>
+    public ulong Unpaid { get; init; }
+
+    /// <summary>What the relay last said it counted; null if it said nothing.</summary>
+    public ulong? Claimed { get; init; }
+
+    /// <summary>Bytes of that claim that this device cannot confirm.</summary>
+    public ulong Unconfirmed { get; init; }
+
+    /// <summary>It claims far more than was moved.</summary>
+    public bool IsOverclaimed { get; init; }
+
+    /// <summary>Most bytes to sign for here; null = no limit.</summary>
+    public ulong? Budget { get; init; }
+
+    /// <summary>Nothing more is paid because of the budget.</summary>
+    public bool IsBudgetReached { get; init; }
+
+    /// <summary>When a ticket was last accepted.</summary>
+    public DateTimeOffset? LastAccepted { get; init; }
+
+    /// <summary>Times it had to ask for a ticket.</summary>
+    public long Asked { get; init; }
+
+    /// <summary>Tickets it refused at first.</summary>
+    public long Refused { get; init; }
+
+    /// <summary>The last refusal.</summary>
+    public string? LastRefusal { get; init; }
+}
+
+/// <summary>All tickets of this epoch.</summary>
+/// <param name="Relays">Each relay.</param>
+/// <param name="SignedBytes">Bytes signed for at all relays together.</param>
+/// <param name="Budget">Most bytes at all relays; null = no limit.</param>
+/// <param name="BudgetPerRelay">Most bytes at each relay; null = no limit.</param>
+/// <param name="UsedPercent">Of the budget that is nearest to its end.</param>
+/// <param name="EpochEnds">When all begins at 0 again.</param>
+public sealed record LedgerView(
+    IReadOnlyList<TicketView> Relays, ulong SignedBytes, ulong? Budget, ulong? BudgetPerRelay, int UsedPercent, DateTimeOffset EpochEnds);
 
 /// <summary>A fleet held by this device.</summary>
 public sealed record FleetView(

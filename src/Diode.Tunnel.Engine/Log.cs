@@ -26,6 +26,15 @@ internal static partial class Log
     [LoggerMessage(1011, LogLevel.Warning, "No session with {Relay}: {Reason}")]
     public static partial void RelayLost(ILogger logger, string relay, string reason);
 
+    [LoggerMessage(1014, LogLevel.Information, "{Relay} says ({Level} {Code}): {Text}")]
+    public static partial void RelayNotice(ILogger logger, string relay, string level, string code, string text);
+
+    [LoggerMessage(1015, LogLevel.Information, "A peer is to be met at the relay {Relay}: connecting to it")]
+    public static partial void RelayNeeded(ILogger logger, string relay);
+
+    [LoggerMessage(1016, LogLevel.Warning, "The ticket ledger is not written: {Reason}")]
+    public static partial void LedgerNotWritten(ILogger logger, string reason);
+
     [LoggerMessage(1012, LogLevel.Warning, "{Relay} did not take the ticket: {Reason}")]
     public static partial void TicketRejected(ILogger logger, string relay, string reason);
 

@@ -34,12 +34,14 @@ public sealed partial class TunnelEngine
             Ipv4 = self?.LocalIpv4.ToString() ?? "",
             Ipv6 = self?.Ipv6.ToString() ?? "",
             Since = _up?.Since,
-            Relays = [.. _relays.Entries.Select(static e => new RelayView(
+            Relays = [.. _relays.Entries.Select(e => new RelayView(
                 e.Uri.ToString(),
                 e.State,
                 e.Connection?.RoundTrip?.TotalMilliseconds,
                 e.Error,
-                e.Connection?.DroppedSends ?? 0))],
+                e.Connection?.DroppedSends ?? 0,
+                e.IsExtra,
+                _ledger.Rows.FirstOrDefault(r => r.Relay == e.Uri.Address) is { } row ? MakeTicketView(row) : null))],
             Fleets = [.. _manifests.Fleets.Select(MakeFleetView)],
             Peers = [.. _mesh.Peers.Values.OrderBy(static p => p.FleetName).ThenBy(static p => p.Label).Select(MakePeerView)],
             Exit = MakeExitView(),
@@ -186,6 +188,7 @@ public sealed partial class TunnelEngine
             health.Add(new HealthView("RELAY", false, $"{entry.Uri}: {entry.Error}", null));
         }
 
+        AddTicketHealth(health);
         DateTimeOffset now = _time.GetUtcNow();
         foreach (FleetManifest fleet in _manifests.Fleets)
         {
@@ -236,6 +239,9 @@ public sealed partial class TunnelEngine
             ["peers"] = _mesh.Peers.Count,
             ["peers_online"] = _mesh.Peers.Values.Count(static p => p.IsOnline),
             ["relays_connected"] = _relays.Ready.Count(),
+            ["relays_for_peers"] = _relays.Entries.Count(static e => e.IsExtra),
+            ["ticket_signed_bytes"] = (long)_ledger.SignedTotal,
+            ["ticket_refusals"] = _ledger.Rows.Sum(static r => r.Refused),
             ["relay_send_drops_total"] = _relays.Entries.Sum(static e => e.Connection?.DroppedSends ?? 0),
             ["plain_ports_open"] = _plainServer.OpenPorts,
             ["plain_ports_accepted_total"] = _plainServer.Accepted,

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Net;
+using Diode.Tunnel.Edge;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Engine.Addressing;
@@ -11,6 +12,7 @@ using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Engine.State;
+using Diode.Tunnel.Engine.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
@@ -44,6 +46,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private readonly EngineStateFile _state;
     private readonly ManifestStore _manifests;
     private readonly ManifestFileSource[] _manifestFiles;
+    private readonly TicketLedger _ledger;
     private readonly RelayPool _relays;
     private readonly PeerMesh _mesh;
     private readonly PacketFilter _filter;
@@ -56,6 +59,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private readonly FrozenSet<Address> _allowed;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private UpState? _up;
+    private string? _ledgerProblem;
     private string _problem = "";
     private string _problemHint = "";
     private bool _disposed;
@@ -84,7 +88,9 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _manifestFiles = [.. options.ManifestFiles.Select(path => new ManifestFileSource(path, _manifests))];
         _loop = new EngineLoop(_logger, time);
         _filter = new PacketFilter();
-        _relays = new RelayPool(MakeRelayOptions, RecallAddress, this, _loop, _logger, time, _pool);
+        _ledger = new TicketLedger(
+            new TicketLedgerFile(Path.Combine(options.StateDirectory, TicketLedgerFile.FileName)), options.TrafficBudget, time);
+        _relays = new RelayPool(Connect, RecallAddress, _ledger, _loop.TryPost, _logger, time);
         _tlsSessions = new TlsSessionCache(time: time);
         _plainServer = new PlainServer(_tlsIdentity, _tlsSessions, _logger, time, options.MaxPortsPerDevice);
         _blocked = ReadDevices(options.BlockedDevices);
@@ -231,16 +237,34 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         }
     }
 
-    private RelayConnectionOptions MakeRelayOptions(RelayUri uri)
+    private RelayConnection Connect(RelayUri uri)
     {
-        return new RelayConnectionOptions
-        {
-            Uri = uri,
-            Keys = _keys.Identity,
-            TlsIdentity = _tlsIdentity,
-            Edge = new EdgeClientOptions { TunnelKey = _keys.TunnelPublicKey },
-            Inboxes = _inboxes,
-        };
+        (Address? primary, Address? secondary) = _relays.Nearest;
+        return new RelayConnection(
+            new RelayConnectionOptions
+            {
+                Uri = uri,
+                Keys = _keys.Identity,
+                TlsIdentity = _tlsIdentity,
+                Inboxes = _inboxes,
+                Edge = new EdgeClientOptions
+                {
+                    TunnelKey = _keys.TunnelPublicKey,
+                    CapabilityVersion = ControlChannel.ControlMessage.ProtocolVersion,
+                    ProtocolVersion = EdgeLimits.NotifyProtocolVersion,
+                    ChainId = _options.TicketChain,
+                    Zlib = _options.CompressRelays,
+                    PrimaryRelay = primary,
+                    SecondaryRelay = secondary,
+                    Totals = _ledger.TotalsOf(uri.Address),
+                    TicketBudget = _ledger.FirstCap(uri.Address, _relays.Entries.Count),
+                    OwnerSigns = true,
+                },
+            },
+            this,
+            _logger,
+            _time,
+            _pool);
     }
 
     private IPAddress? RecallAddress(RelayUri uri)
@@ -261,6 +285,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private void LoadState()
     {
         _state.Load();
+        _ledgerProblem = _ledger.Load();
         foreach (string problem in _manifests.Load())
         {
             Log.ManifestProblem(_logger, problem);

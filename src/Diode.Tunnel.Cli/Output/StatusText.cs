@@ -64,7 +64,7 @@ internal static class StatusText
                 Format.Word(relay.State),
                 Format.Milliseconds(relay.RttMs),
                 relay.Ticket is null ? null : Format.Bytes(relay.Ticket.TotalBytes),
-                relay.Error);
+                relay.Error ?? (relay.ForPeers ? "named by a peer" : null));
         }
 
         return table;

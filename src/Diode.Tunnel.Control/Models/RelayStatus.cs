@@ -15,6 +15,9 @@ public sealed record RelayStatus
     /// <summary>What this device has signed for at this relay.</summary>
     public RelayTicketStatus? Ticket { get; init; }
 
+    /// <summary>Not configured here, but named by a peer as the place to meet it; kept as long as that is so.</summary>
+    public bool ForPeers { get; init; }
+
     /// <summary>The last failure, one line; null when there was none since the session opened.</summary>
     public string? Error { get; init; }
 }

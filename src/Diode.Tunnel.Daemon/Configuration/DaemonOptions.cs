@@ -46,6 +46,18 @@ public sealed record DaemonOptions
     /// <summary>Most ports one plain Diode device may have open here; 0 = no limit of its own.</summary>
     public int MaxPorts { get; init; } = 256;
 
+    /// <summary>Most bytes that relays are paid for in 30 days, all together; null = no limit.</summary>
+    public long? TrafficBudget { get; init; }
+
+    /// <summary>The same at each relay.</summary>
+    public long? TrafficBudgetPerRelay { get; init; }
+
+    /// <summary>Chain of the tickets: 1284 Moonbeam, 15 Diode L1, or another number.</summary>
+    public int TicketChain { get; init; } = 1284;
+
+    /// <summary>Whether to ask relays for deflated frames.</summary>
+    public bool CompressRelays { get; init; }
+
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
@@ -82,5 +94,13 @@ public sealed record DaemonOptions
                 (o, v) => o with { AllowDevices = [.. v.Select(OptionText.Address)] }),
             new("max-ports", "NUMBER", "Most ports a plain Diode device may have open here, 0 = no limit of its own (default 256).", false,
                 (o, v) => o with { MaxPorts = OptionText.Number(v[0], 0, 65535) }),
+            new("traffic-budget", "SIZE", "Most that relays are paid for in 30 days, such as 50GB, or off (default off).", false,
+                (o, v) => o with { TrafficBudget = OptionText.Size(v[0]) }),
+            new("traffic-budget-per-relay", "SIZE", "The same at each relay (default off).", false,
+                (o, v) => o with { TrafficBudgetPerRelay = OptionText.Size(v[0]) }),
+            new("ticket-chain", "ID", "Chain id of the tickets (default 1284, Moonbeam; 15, Diode L1, makes tickets of version 1).", false,
+                (o, v) => o with { TicketChain = OptionText.Number(v[0], 1, int.MaxValue) }),
+            new("compress-relays", "YES|NO", "Ask relays for deflated frames; rarely pays, for traffic is encrypted (default no).", false,
+                (o, v) => o with { CompressRelays = OptionText.Flag(v[0]) }),
         ]);
 }

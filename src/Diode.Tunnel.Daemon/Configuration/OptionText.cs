@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Diode.Tunnel.Control;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -17,6 +18,12 @@ internal static class OptionText
             : throw new FormatException($"'{text}' is not a number from {least} to {most}.");
 
     /// <summary>An interface name as Linux takes it: 1–15 characters, no slash, no white space (dev_valid_name).</summary>
+    /// <summary>A number of bytes with a unit; null for off.</summary>
+    internal static long? Size(string text) =>
+        text == "off" ? null
+        : ByteSize.TryParse(text, out long bytes) ? bytes
+        : throw new FormatException($"'{text}' is not {ByteSize.Rule}, or off.");
+
     internal static string InterfaceName(string text) =>
         text.Length is > 0 and <= 15 && text is not ("." or "..") && text.All(c => c is > ' ' and < '\x7f' and not '/' and not ':')
             ? text

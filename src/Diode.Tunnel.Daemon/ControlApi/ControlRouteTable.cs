@@ -55,6 +55,10 @@ internal static class ControlRouteTable
                 RequestCheck.Check, (request, c) => backend.OfferExitAsync(Lower(request), c)),
             Do(ControlRoutes.ExitUnoffer, "exit unoffer", json.ExitList, backend.UnofferExitAsync),
 
+            Get(ControlRoutes.Tickets, "ticket status", json.TicketLedger, c => backend.GetTicketsAsync(c).AsTask()),
+            Post(ControlRoutes.TicketBudget, Change, "ticket budget", json.TicketBudgetRequest, json.TicketLedger,
+                RequestCheck.Check, backend.SetTicketBudgetAsync),
+
             Do(ControlRoutes.Reset, "reset", json.OperationResult, backend.ResetAsync),
             new("GET", ControlRoutes.Events, Look, "status --watch", context => EventsAsync(context, backend, stopping)),
             new("GET", ControlRoutes.Metrics, Look, "status --json", context => MetricsAsync(context, backend)),

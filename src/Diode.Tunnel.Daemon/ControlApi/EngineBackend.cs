@@ -131,6 +131,19 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     }
 
     /// <inheritdoc/>
+    public async ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToLedger(await RunAsync(e => e.GetLedgerAsync(cancellationToken)));
+    }
+
+    /// <inheritdoc/>
+    public async Task<TicketLedger> SetTicketBudgetAsync(TicketBudgetRequest request, CancellationToken cancellationToken)
+    {
+        return EngineModels.ToLedger(await RunAsync(e => e.SetTrafficBudgetAsync(
+            (ulong?)request.Bytes, (ulong?)request.BytesPerRelay, cancellationToken)));
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<PublishList> ListPublishAsync(CancellationToken cancellationToken)
     {
         return EngineModels.ToPublishList(await StatusAsync(cancellationToken));

@@ -125,6 +125,19 @@ internal static class EngineModels
         };
     }
 
+    internal static TicketLedger ToLedger(LedgerView ledger)
+    {
+        return new TicketLedger
+        {
+            EpochEnds = ledger.EpochEnds,
+            TotalBytes = (long)ledger.SignedBytes,
+            Budget = (long?)ledger.Budget,
+            BudgetPerRelay = (long?)ledger.BudgetPerRelay,
+            BudgetUsedPercent = ledger.UsedPercent,
+            Relays = [.. ledger.Relays.Select(ToTicket)],
+        };
+    }
+
     internal static PublishList ToPublishList(EngineStatus status)
     {
         return new PublishList { Rules = [.. status.Published.Select(ToRule)] };
@@ -212,6 +225,37 @@ internal static class EngineModels
             },
             RttMs = relay.RoundTripMs,
             Error = relay.Error,
+            ForPeers = relay.IsForPeers,
+            Ticket = relay.Ticket is not { } ticket ? null : new RelayTicketStatus
+            {
+                TotalBytes = (long)ticket.Paid,
+                TotalConnections = (long)ticket.Connections,
+                Epoch = (long)ticket.Epoch,
+                LastAccepted = ticket.LastAccepted,
+            },
+        };
+    }
+
+    private static TicketEntry ToTicket(TicketView ticket)
+    {
+        return new TicketEntry
+        {
+            Relay = ticket.Relay,
+            Uri = OrNull(ticket.Uri),
+            Connected = ticket.IsConnected,
+            Epoch = (long)ticket.Epoch,
+            PaidBytes = (long)ticket.Paid,
+            Connections = (long)ticket.Connections,
+            CountedBytes = (long)ticket.Counted,
+            UnpaidBytes = (long)ticket.Unpaid,
+            ClaimedBytes = (long?)ticket.Claimed,
+            UnconfirmedBytes = (long)ticket.Unconfirmed,
+            Overclaimed = ticket.IsOverclaimed,
+            BudgetReached = ticket.IsBudgetReached,
+            LastAccepted = ticket.LastAccepted,
+            Asked = ticket.Asked,
+            Refused = ticket.Refused,
+            LastRefusal = ticket.LastRefusal,
         };
     }
 

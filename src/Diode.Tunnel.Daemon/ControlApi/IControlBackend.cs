@@ -56,6 +56,12 @@ public interface IControlBackend
     /// <summary>Checks a manifest without taking it; a bad one is a result, not a failure.</summary>
     ValueTask<FleetVerification> VerifyFleetAsync(ManifestRequest request, CancellationToken cancellationToken);
 
+    /// <summary>What this device pays relays, by relay.</summary>
+    ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Changes the traffic budget; in force when it returns.</summary>
+    Task<TicketLedger> SetTicketBudgetAsync(TicketBudgetRequest request, CancellationToken cancellationToken);
+
     /// <summary>The publish rules in force.</summary>
     ValueTask<PublishList> ListPublishAsync(CancellationToken cancellationToken);
 

@@ -81,6 +81,19 @@ internal static class RequestCheck
 
     internal static void Check(RemovePublishRequest request) => Port(request.Port, request.All);
 
+    internal static void Check(TicketBudgetRequest request)
+    {
+        if (request is { Bytes: null, BytesPerRelay: null })
+        {
+            throw Bad("No budget given.", "bytes or bytesPerRelay; 0 lifts it");
+        }
+
+        if (request.Bytes is < 0 or > ByteSize.Most || request.BytesPerRelay is < 0 or > ByteSize.Most)
+        {
+            throw Bad("The budget is out of range.", "0 (no limit) to 2^50 bytes");
+        }
+    }
+
     internal static void Check(UseExitRequest request) => Text("target", request.Target);
 
     internal static void Check(OfferExitRequest request)

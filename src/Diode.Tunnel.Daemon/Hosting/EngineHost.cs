@@ -1,5 +1,6 @@
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Engine;
+using Diode.Tunnel.Engine.Tickets;
 using Diode.Tunnel.Platform;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -29,6 +30,9 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             BlockedDevices = options.BlockDevices,
             AllowedDevices = options.AllowDevices,
             MaxPortsPerDevice = options.MaxPorts,
+            TrafficBudget = new TrafficBudget((ulong?)options.TrafficBudget, (ulong?)options.TrafficBudgetPerRelay),
+            TicketChain = (ulong)options.TicketChain,
+            CompressRelays = options.CompressRelays,
             Version = ProgramVersion.Text,
         };
         try

@@ -1,89 +1,112 @@
-using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Engine.ControlChannel;
 using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Peers;
 
 /// <content>
-/// From a device address to its tunnel key, by the ticket (design §4 "Binding"): the device signs its ticket, and the ticket's metadata
-/// carries the key, so a relay can withhold it but not forge it.
+/// From a device address to its tunnel key and its relays, by the ticket (design §4 "Binding"): the device signs its ticket, and the
+/// ticket's metadata carries the key and where it is to be met. A relay can withhold that but not forge it. All connected relays are
+/// asked at once; the newest ticket counts, so one that still shows an old one does no harm.
 /// </content>
 internal sealed partial class PeerMesh
 {
     private const int KeyBytes = 32;
 
+    /// <summary>Longer than any answer takes: what is out by then got lost.</summary>
+    private static readonly TimeSpan LookupTimeout = TimeSpan.FromSeconds(45);
+
     private void Lookup(TunnelPeer peer, long now)
     {
-        if (peer.LookingUp || now < peer.NextLookup)
+        bool lost = peer.LookingUp > 0 && time.GetElapsedTime(peer.LookupStarted, now) > LookupTimeout;
+        if ((peer.LookingUp > 0 && !lost) || now < peer.NextLookup)
         {
             return;
         }
 
-        Lookup(peer, relays.Ready.GetEnumerator(), "no relay is connected");
-    }
-
-    private void Lookup(TunnelPeer peer, IEnumerator<RelayConnection> candidates, string reason)
-    {
-        peer.LookingUp = true;
-        bool asked = candidates.MoveNext() && candidates.Current.GetObject(
-            peer.Device, reply => loop.TryPost(() => LookedUp(peer, candidates, reply)));
-        if (!asked)
+        peer.LookingUp = 0;
+        peer.LookupStarted = now;
+        string problem = "no relay is connected";
+        foreach (RelayConnection relay in relays.Ready.ToArray())
         {
-            peer.LookingUp = false;
-            peer.NextLookup = time.GetTimestamp() + Ticks(peer.Backoff.Next());
-            if (peer.Path is null)
+            peer.LookingUp++;
+            if (!relay.GetObject(peer.Device, reply => loop.TryPost(() => LookedUp(peer, reply))))
             {
-                peer.PathReason = reason;
+                peer.LookingUp--;
+                problem = "the relay is busy";
             }
         }
+
+        peer.NextLookup = now + Ticks(peer.Backoff.Next());
+        if (peer.LookingUp == 0 && peer.Path is null)
+        {
+            peer.PathReason = problem;
+        }
     }
 
-    private void LookedUp(TunnelPeer peer, IEnumerator<RelayConnection> candidates, RelayReply reply)
+    private void LookedUp(TunnelPeer peer, RelayReply reply)
     {
-        if (!TryReadKey(peer, reply, out byte[] key, out ulong created, out string problem))
+        peer.LookingUp = Math.Max(peer.LookingUp - 1, 0);
+        if (!PeerTicket.TryRead(peer.Device, reply, out PeerTicket? ticket, out string problem))
         {
-            Lookup(peer, candidates, problem);
+            if (peer.LookingUp == 0 && peer.Path is null && peer.Relays.Count == 0)
+            {
+                peer.PathReason = problem;
+            }
+
             return;
         }
 
-        peer.LookingUp = false;
-        peer.NextLookup = time.GetTimestamp() + Ticks(peer.Backoff.Next());
-        SetKey(peer, key, created);
+        if (ticket.Created >= peer.RelaysTime)
+        {
+            TakeRelays(peer, ticket);
+        }
+
+        if (ticket.TunnelKey is { } key)
+        {
+            SetKey(peer, key, ticket.Created);
+        }
+        else if (peer.Path is null)
+        {
+            peer.PathReason = "a plain Diode device: it has no tunnel key";
+        }
     }
 
-    private static bool TryReadKey(TunnelPeer peer, RelayReply reply, out byte[] key, out ulong created, out string problem)
+    /// <summary>A peer that names other relays than before has moved: it is tried there at once.</summary>
+    private void TakeRelays(TunnelPeer peer, PeerTicket ticket)
     {
-        key = [];
-        created = 0;
-        if (reply.Error is not null)
+        bool moved = !peer.Relays.SequenceEqual(ticket.Relays);
+        peer.Relays = ticket.Relays;
+        peer.RelaysTime = ticket.Created;
+        if (moved && peer.TunnelKey is not null)
         {
-            problem = $"the relay answered: {reply.Error}";
-            return false;
+            Advance(peer, time.GetTimestamp());
+        }
+    }
+
+    /// <summary>The connected relays in the order to try them; the missing ones of the peer's ticket are being connected to.</summary>
+    private List<RelayConnection> Candidates(TunnelPeer peer)
+    {
+        foreach (Address relay in peer.Relays)
+        {
+            relays.Need(relay);
         }
 
-        if (reply.Ticket is not TicketV2 ticket)
+        return RelayOrder.Arrange(relays.Ready, static r => r.Uri.Address, peer.Relays, peer.LastRelay);
+    }
+
+    /// <summary>Why no connected relay has the peer, for people.</summary>
+    private string Explain(TunnelPeer peer, string reason)
+    {
+        foreach (Address relay in peer.Relays)
         {
-            problem = "offline: no relay knows the device";
-            return false;
+            if (relays.WhyNot(relay) is { } problem)
+            {
+                return $"its relay {relay} cannot be reached: {problem}";
+            }
         }
 
-        if (!ticket.TryRecoverDevice(out Ethereum.Address signer) || signer != peer.Device)
-        {
-            problem = "a relay gave a ticket that the device has not signed";
-            return false;
-        }
-
-        LocalAddress metadata = ticket.ReadLocalAddress();
-        if (!metadata.HasTunnelKey)
-        {
-            problem = "a plain Diode device: it has no tunnel key";
-            return false;
-        }
-
-        key = metadata.TunnelKey.ToArray();
-        created = metadata.Timestamp ?? 0;
-        problem = "";
-        return true;
+        return reason.Length == 0 ? "no relay is connected" : $"offline: {reason}";
     }
 
     private void TakeKeyFromHello(TunnelPeer peer, ControlMessage hello)
@@ -98,6 +121,7 @@ internal sealed partial class PeerMesh
     {
         if (peer.TunnelKey is not null && (created < peer.TunnelKeyTime || key.AsSpan().SequenceEqual(peer.TunnelKey)))
         {
+            peer.TunnelKeyTime = Math.Max(peer.TunnelKeyTime, created);
             return;
         }
 

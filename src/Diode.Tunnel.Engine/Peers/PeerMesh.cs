@@ -23,6 +23,9 @@ internal sealed partial class PeerMesh(
     private static readonly TimeSpan LinkTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OpenRetry = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan EarlyRetry = TimeSpan.FromMilliseconds(300);
+    private const int EarlyRetries = 3;
+
     /// <summary>The device with the higher address leaves the opening to the other for this long, so that ports are not opened twice.</summary>
     private static readonly TimeSpan HigherWaits = TimeSpan.FromSeconds(4);
 
@@ -192,7 +195,7 @@ internal sealed partial class PeerMesh(
             return;
         }
 
-        Open(peer, slot, relays.Ready.GetEnumerator(), "");
+        Open(peer, slot, ((IEnumerable<RelayConnection>)Candidates(peer)).GetEnumerator(), "");
     }
 
     /// <summary>Tries one relay after the other until one has the device.</summary>
@@ -206,12 +209,19 @@ internal sealed partial class PeerMesh(
         if (!asked)
         {
             slot.Opening = false;
-            slot.NextAttempt = time.GetTimestamp() + Ticks(OpenRetry);
+            slot.NextAttempt = time.GetTimestamp() + Ticks(RetryDelay(peer, lastReason));
             if (slot.Use == RelayPortUse.Tunnel && peer.Path is null)
             {
-                peer.PathReason = lastReason.Length == 0 ? "no relay is connected" : $"offline: {lastReason}";
+                peer.PathReason = Explain(peer, lastReason);
             }
         }
+    }
+
+    /// <summary>A relay may not find a device for a moment after it connected (diode-observed "Sessions").</summary>
+    private static TimeSpan RetryDelay(TunnelPeer peer, string reason)
+    {
+        bool early = reason == Edge.EdgeErrors.NotFound && peer.Relays.Count > 0 && ++peer.NotFound <= EarlyRetries;
+        return early ? EarlyRetry : OpenRetry;
     }
 
     private void Opened(
@@ -236,6 +246,8 @@ internal sealed partial class PeerMesh(
 
     private void Install(TunnelPeer peer, PortSlot slot, RelayPort port)
     {
+        peer.LastRelay = port.Relay.Uri.Address;
+        peer.NotFound = 0;
         slot.Since = time.GetTimestamp();
         slot.NextAttempt = 0;
         port.Owner = peer;

@@ -92,8 +92,23 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>Why the path is what it is, for people.</summary>
     public string PathReason { get; set; } = "not looked up yet";
 
-    /// <summary>A look-up is under way.</summary>
-    public bool LookingUp { get; set; }
+    /// <summary>Relays the peer is to be met at, as its newest ticket says; empty until looked up.</summary>
+    public IReadOnlyList<Address> Relays { get; set; } = [];
+
+    /// <summary>Creation time of the ticket that <see cref="Relays"/> is from, unix seconds.</summary>
+    public ulong RelaysTime { get; set; }
+
+    /// <summary>The relay of the last port that was opened with the peer.</summary>
+    public Address? LastRelay { get; set; }
+
+    /// <summary>Times in a row that a relay of the peer's own ticket did not find it.</summary>
+    public int NotFound { get; set; }
+
+    /// <summary>Relays that were asked for the peer's ticket and have not answered.</summary>
+    public int LookingUp { get; set; }
+
+    /// <summary>When they were asked, clock timestamp.</summary>
+    public long LookupStarted { get; set; }
 
     /// <summary>When traffic last waited for this peer, clock timestamp; 0 = never.</summary>
     public long LastWanted { get; set; }

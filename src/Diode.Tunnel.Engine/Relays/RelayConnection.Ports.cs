@@ -34,7 +34,13 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
                 return false;
             }
 
-            _requests[_session.GetObject(key)] = done;
+            uint id = _session.GetObject(key);
+            if (id == 0)
+            {
+                return false;
+            }
+
+            _requests[id] = done;
         }
 
         Flush();
@@ -87,7 +93,13 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
                 return false;
             }
 
-            _opening[_session.PortOpen(device, name, "rw")] = (use, device, done);
+            uint id = _session.PortOpen(device, name, "rw");
+            if (id == 0)
+            {
+                return false;
+            }
+
+            _opening[id] = (use, device, done);
         }
 
         Flush();
@@ -284,7 +296,11 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
 
     void IEdgeClientEvents.OnTicketRejected(string reason)
     {
-        Log.TicketRejected(_logger, Uri.ToString(), reason);
+        if (reason != _lastRefusal)
+        {
+            _lastRefusal = reason;
+            Log.TicketRejected(_logger, Uri.ToString(), reason);
+        }
     }
 
     private void Deliver()

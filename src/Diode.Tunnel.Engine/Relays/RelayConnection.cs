@@ -116,6 +116,7 @@ internal sealed partial class RelayConnection : IDisposable
         _receiving?.Wait(TimeSpan.FromSeconds(5));
         _sending?.Wait(TimeSpan.FromSeconds(5));
 #pragma warning restore VSTHRD002
+        WaitForSigning();
         lock (_gate)
         {
             _session.Dispose();

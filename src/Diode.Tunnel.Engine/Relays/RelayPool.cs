@@ -1,43 +1,54 @@
 using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
-using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Engine.Tickets;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Engine.Relays;
 
 /// <summary>
-/// Keeps a session with every configured relay. Lives on the engine loop, except that sessions call the packet path directly.
+/// Keeps sessions with this device's own relays (the nearest five of the configured ones) and, for as long as they are needed, with
+/// relays that peers are to be met at. Lives on the engine loop, except that sessions call the packet path directly.
 /// </summary>
-internal sealed class RelayPool(
-    Func<RelayUri, RelayConnectionOptions> options,
+/// <param name="connect">Makes a session, not started yet.</param>
+/// <param name="recall">The address a relay with a name was last reached at.</param>
+/// <param name="ledger">What was paid, and what may be.</param>
+/// <param name="post">Runs work on the engine loop; false when it is stopping.</param>
+/// <param name="logger">For people.</param>
+/// <param name="time">The clock.</param>
+internal sealed partial class RelayPool(
+    Func<RelayUri, IRelaySession> connect,
     Func<RelayUri, IPAddress?> recall,
-    IRelayEvents events,
-    EngineLoop loop,
+    TicketLedger ledger,
+    Func<Action, bool> post,
     ILogger logger,
-    TimeProvider time,
-    PacketPool pool)
+    TimeProvider time)
 {
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(12);
 
+    /// <summary>Round trip taken for a relay that was not measured yet.</summary>
+    private static readonly TimeSpan Unmeasured = TimeSpan.FromSeconds(1);
+
     private readonly List<Entry> _entries = [];
     private bool _running;
 
-    /// <summary>The configured relays and how they are.</summary>
+    /// <summary>The configured relays and those of peers, and how they are.</summary>
     public IReadOnlyList<Entry> Entries => _entries;
 
-    /// <summary>Usable sessions, nearest first.</summary>
-    public IEnumerable<RelayConnection> Ready =>
-        _entries.Where(static e => e.Connection is { IsReady: true })
-            .Select(static e => e.Connection!)
-            .OrderBy(static c => c.RoundTrip ?? TimeSpan.FromSeconds(1));
+    /// <summary>Usable sessions, own relays first, the nearest first.</summary>
+    public IEnumerable<RelayConnection> Ready => ReadyEntries.Select(static e => e.Connection).OfType<RelayConnection>();
 
-    /// <summary>Replaces the list of relays; sessions that stay in it are kept.</summary>
+    private IEnumerable<Entry> ReadyEntries =>
+        _entries.Where(static e => e.Connection is { IsReady: true })
+            .OrderBy(static e => e.IsExtra)
+            .ThenBy(static e => e.Connection!.RoundTrip ?? Unmeasured);
+
+    /// <summary>Replaces the list of own relays; sessions that stay in it are kept.</summary>
     public void Configure(IReadOnlyList<RelayUri> relays)
     {
-        foreach (Entry gone in _entries.Where(e => !relays.Contains(e.Uri)).ToArray())
+        foreach (Entry gone in _entries.Where(e => !e.IsExtra && !relays.Contains(e.Uri)).ToArray())
         {
             gone.Connection?.Close("the relay was removed from the configuration");
             _entries.Remove(gone);
@@ -45,7 +56,7 @@ internal sealed class RelayPool(
 
         foreach (RelayUri uri in relays)
         {
-            if (_entries.TrueForAll(e => e.Uri != uri))
+            if (_entries.TrueForAll(e => e.IsExtra || e.Uri != uri))
             {
                 _entries.Add(new Entry(uri) { LastAddress = recall(uri) });
             }
@@ -65,10 +76,19 @@ internal sealed class RelayPool(
         _running = false;
         foreach (Entry entry in _entries)
         {
-            entry.Connection?.Dispose();
+            if (entry.Connection is { } connection)
+            {
+                NoteEnd(entry, connection);
+                connection.Dispose();
+            }
+
             entry.Connection = null;
             entry.State = "stopped";
         }
+
+        _entries.RemoveAll(static e => e.IsExtra);
+        _searches.Clear();
+        ledger.SaveIfDue(now: true);
     }
 
     /// <summary>Connects what is due, pings what is up, gives up what hangs.</summary>
@@ -79,50 +99,72 @@ internal sealed class RelayPool(
             return;
         }
 
-        foreach (Entry entry in _entries)
+        SelectOwn();
+        foreach (Entry entry in _entries.ToArray())
         {
-            if (entry.Connection is null)
+            if (entry.Connection is not null)
+            {
+                Watch(entry, entry.Connection);
+            }
+            else if (entry.IsWanted)
             {
                 ConnectIfDue(entry);
             }
             else
             {
-                Watch(entry, entry.Connection);
+                entry.State = "spare";
             }
         }
+
+        TickExtras();
+        TickTickets();
     }
 
     /// <summary>A session has become usable.</summary>
     /// <returns>The address that a relay configured by name was reached at; null if it is configured by address.</returns>
-    public IPAddress? MarkReady(RelayConnection connection)
+    public IPAddress? MarkReady(IRelaySession connection)
     {
         if (Find(connection) is { } entry)
         {
             entry.State = "connected";
             entry.Error = null;
             entry.Backoff.Reset();
+            entry.ReadySince = time.GetTimestamp();
             connection.Ping();
             entry.NextPing = time.GetTimestamp() + Ticks(PingInterval);
+            entry.NextUnpaid = time.GetTimestamp() + Ticks(UnpaidInterval);
+            _searches.Remove(entry.Uri.Address);
             Log.RelayReady(logger, entry.Uri.ToString());
-            return entry.LastAddress;
+            return entry.IsExtra ? null : entry.LastAddress;
         }
 
         return null;
     }
 
     /// <summary>A session has ended.</summary>
-    public void MarkClosed(RelayConnection connection, string reason)
+    public void MarkClosed(IRelaySession connection, string reason)
     {
         if (Find(connection) is { } entry)
         {
-            Failed(entry, reason);
+            NoteEnd(entry, connection);
+            entry.LastRoundTrip = connection.RoundTrip ?? entry.LastRoundTrip;
             entry.Connection = null;
+            if (entry.IsExtra)
+            {
+                Drop(entry, reason);
+            }
+            else if (entry.IsWanted)
+            {
+                Failed(entry, reason);
+            }
+
+            _sortDue = true;
         }
 
         connection.Dispose();
     }
 
-    private Entry? Find(RelayConnection connection)
+    private Entry? Find(IRelaySession connection)
     {
         return _entries.Find(e => ReferenceEquals(e.Connection, connection));
     }
@@ -131,6 +173,13 @@ internal sealed class RelayPool(
     {
         if (entry.Resolving || time.GetTimestamp() < entry.NextAttempt)
         {
+            return;
+        }
+
+        if (ledger.IsReached(entry.Uri.Address))
+        {
+            entry.State = "budget";
+            entry.Error = BudgetReason;
             return;
         }
 
@@ -161,17 +210,28 @@ internal sealed class RelayPool(
             problem = e.Message;
         }
 
-        loop.TryPost(() =>
+        post(() =>
         {
             entry.Resolving = false;
-            if (!_running || entry.Connection is not null)
+            if (!_running || entry.Connection is not null || !_entries.Contains(entry))
             {
                 return;
             }
 
-            if (address is null)
+            if (address is null || (entry.IsExtra && !IsReachable(address)))
             {
-                Failed(entry, $"the name {entry.Uri.Host} does not resolve: {problem}");
+                string reason = address is null
+                    ? $"the name {entry.Uri.Host} does not resolve: {problem}"
+                    : $"the name {entry.Uri.Host} stands for {address}, which is no address of a relay";
+                if (entry.IsExtra)
+                {
+                    Drop(entry, reason);
+                }
+                else
+                {
+                    Failed(entry, reason);
+                }
+
                 return;
             }
 
@@ -182,12 +242,12 @@ internal sealed class RelayPool(
 
     private void Connect(Entry entry, IPAddress address)
     {
-        RelayConnection connection = new(options(entry.Uri), events, logger, time, pool);
+        IRelaySession connection = connect(entry.Uri);
         entry.Connection = connection;
         connection.Start(new IPEndPoint(address, entry.Uri.Port));
     }
 
-    private void Watch(Entry entry, RelayConnection connection)
+    private void Watch(Entry entry, IRelaySession connection)
     {
         long now = time.GetTimestamp();
         if (connection.IsReady)
@@ -214,7 +274,11 @@ internal sealed class RelayPool(
 
         entry.State = "disconnected";
         entry.Error = reason;
-        entry.NextAttempt = time.GetTimestamp() + Ticks(entry.Backoff.Next());
+
+        // Who has another relay can wait for this one; who has none cannot.
+        TimeSpan delay = entry.Backoff.Next();
+        TimeSpan most = ReadyEntries.Any() ? MostPatience : LeastPatience;
+        entry.NextAttempt = time.GetTimestamp() + Ticks(delay < most ? delay : most);
     }
 
     private long Ticks(TimeSpan span)
@@ -222,20 +286,28 @@ internal sealed class RelayPool(
         return (long)(span.TotalSeconds * time.TimestampFrequency);
     }
 
-    /// <summary>One configured relay.</summary>
-    internal sealed class Entry(RelayUri uri)
+    /// <summary>One relay.</summary>
+    internal sealed class Entry(RelayUri uri, bool isExtra = false)
     {
         public RelayUri Uri { get; } = uri;
 
-        public RelayConnection? Connection { get; set; }
+        /// <summary>Not configured: kept because a peer is to be met there.</summary>
+        public bool IsExtra { get; } = isExtra;
+
+        /// <summary>A session is to be kept; false for configured relays beyond the nearest five.</summary>
+        public bool IsWanted { get; set; } = isExtra;
+
+        public IRelaySession? Connection { get; set; }
 
         public string State { get; set; } = "disconnected";
 
         public string? Error { get; set; }
 
-        public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(15));
+        public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), MostPatience);
 
         public IPAddress? LastAddress { get; set; }
+
+        public TimeSpan? LastRoundTrip { get; set; }
 
         public bool Resolving { get; set; }
 
@@ -243,6 +315,13 @@ internal sealed class RelayPool(
 
         public long NextPing { get; set; }
 
+        public long NextUnpaid { get; set; }
+
         public long Started { get; set; }
+
+        public long ReadySince { get; set; }
+
+        /// <summary>When a peer last needed this relay; extra relays only.</summary>
+        public long LastNeeded { get; set; }
     }
 }

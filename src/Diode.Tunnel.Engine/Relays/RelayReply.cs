@@ -7,7 +7,8 @@ namespace Diode.Tunnel.Engine.Relays;
 /// <summary>An answer of a relay, copied out of the receive buffer.</summary>
 /// <param name="Error">The relay's error text; null if it answered.</param>
 /// <param name="Ticket">The ticket asked for; null if there is none or it is damaged. Not verified.</param>
-internal sealed record RelayReply(string? Error, Ticket? Ticket)
+/// <param name="Server">The server object asked for; null if there is none. Its signature was checked.</param>
+internal sealed record RelayReply(string? Error, Ticket? Ticket, ServerObject? Server = null)
 {
     /// <summary>Copies what is needed of a reply.</summary>
     public static RelayReply From(in EdgeReply reply)
@@ -19,7 +20,7 @@ internal sealed record RelayReply(string? Error, Ticket? Ticket)
 
         Ethereum.Rlp.RlpReader values = reply.Values;
         return values.TryReadRaw(out ReadOnlySpan<byte> encoded) && DiodeObject.TryRead(encoded, out DiodeObject? value)
-            ? new RelayReply(null, value.Ticket)
+            ? new RelayReply(null, value.Ticket, value.Server)
             : new RelayReply(null, null);
     }
 

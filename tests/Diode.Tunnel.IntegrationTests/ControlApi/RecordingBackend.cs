@@ -113,6 +113,19 @@ internal sealed class RecordingBackend : IControlBackend
             ? new FleetVerification { Valid = true, Fleet = s_fleet }
             : new FleetVerification { Valid = false, Reason = "the signature is of another key" }));
 
+    public ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken) => new(Answer("tickets", Tickets(null)));
+
+    public Task<TicketLedger> SetTicketBudgetAsync(TicketBudgetRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"budget {request.Bytes} {request.BytesPerRelay}", Tickets(request.Bytes)));
+
+    private static TicketLedger Tickets(long? budget) => new()
+    {
+        EpochEnds = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero),
+        TotalBytes = 5_000_000,
+        Budget = budget,
+        Relays = [new TicketEntry { Relay = ServerDevice, Epoch = 682, PaidBytes = 5_000_000, Connections = 3, CountedBytes = 4_000_000 }],
+    };
+
     public ValueTask<PublishList> ListPublishAsync(CancellationToken cancellationToken) => new(Answer("publish", Rules()));
 
     public Task<PublishList> AddPublishAsync(AddPublishRequest request, CancellationToken cancellationToken) => Task.FromResult(
