@@ -98,6 +98,11 @@ internal sealed class RecordedChain : IChainClock, IChainGateway
         return ValueTask.FromResult<bool?>(true);
     }
 
+    public bool CanSubscribe(string prefix)
+    {
+        return Prefixes.Contains(prefix);
+    }
+
     public IDisposable? Subscribe(string prefix, IChainSubscriber subscriber)
     {
         _subscribers.Add(subscriber);
