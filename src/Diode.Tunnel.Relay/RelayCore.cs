@@ -179,15 +179,10 @@ internal sealed class RelayCore
         bool delivered = false;
         foreach (RelaySession session in Directory.FindAll(device))
         {
-            bool sent = session.Edge.TrySendMessage(payload, metadata);
-            delivered |= sent;
-            if (sent)
+            if (session.Edge.TrySendMessage(payload, metadata))
             {
+                delivered = true;
                 Counters.MessageDelivered();
-            }
-            else
-            {
-                Counters.MessageDropped();
             }
         }
 

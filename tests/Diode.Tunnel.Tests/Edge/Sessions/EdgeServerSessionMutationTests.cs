@@ -110,6 +110,11 @@ public sealed class EdgeServerSessionMutationTests
             RelayPeer.Frame(14, "wireguard", "open", new byte[32]),
             RelayPeer.Frame(15, "bytes"),
             RelayPeer.Frame(16, "portopen", other.Device.Address, new byte[300], "rw"),
+            RelayPeer.Frame(17, "channel", 1284, 3, other.Device.Address, "broadcast", "room", Array.Empty<object>(), new byte[65]),
+            RelayPeer.Frame(18, "portopen", new byte[32], "x", "rwt"),
+            RelayPeer.Frame(19, "portopen", new byte[20], "x", "rwp"),
+            RelayPeer.Frame(20, "portopen2", other.Device.Address, "51820", "rwu"),
+            RelayPeer.Frame(21, "glmr:getaccountvalue", "latest", new byte[20], new byte[32]),
         ];
     }
 
