@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Diode.Tunnel.Testing.Vectors.Sessions;
 
 namespace Diode.Tunnel.Testing.Vectors;
 
@@ -26,6 +27,7 @@ public static class VectorSuite
         ["server_object"] = (_, vector) => ServerObjectVectors.Run(vector),
         ["bert"] = (_, vector) => BertVectors.Run(vector),
         ["kademlia"] = (_, vector) => KademliaVectors.Run(vector),
+        ["edge_session"] = EdgeSessionVectors.Run,
     };
 
     /// <summary>The folder named by <see cref="FolderVariable"/>, else tests/vectors of this source tree.</summary>

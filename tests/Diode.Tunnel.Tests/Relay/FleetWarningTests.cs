@@ -176,6 +176,8 @@ public sealed class FleetWarningTests
         public ValueTask<bool?> IsDeviceAllowedAsync(
             ulong chainId, Address fleet, Address device, CancellationToken cancel) => default;
 
+        public bool CanSubscribe(string prefix) => false;
+
         public IDisposable? Subscribe(string prefix, IChainSubscriber subscriber) => null;
     }
 }

@@ -183,7 +183,7 @@ internal sealed class EdgeDifferences
                 TotalBytes = ToNumber(items[^3]),
             };
         ticket = ticket with { LocalAddress = items[^2].Bytes.ToArray(), DeviceSignature = signature };
-        return ticket.IsSignedBy(device.Address);
+        return ticket.TryRecoverDevice(out Address signer) && signer == device.Address;
     }
 
     private static ulong ToNumber(RlpItem item)
