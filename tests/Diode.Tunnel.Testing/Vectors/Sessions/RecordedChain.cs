@@ -49,11 +49,6 @@ internal sealed class RecordedChain : IChainClock, IChainGateway
         return _blocks.TryGetValue(blockNumber, out hash);
     }
 
-    public bool CanSubscribe(string prefix)
-    {
-        return Prefixes.Contains(prefix);
-    }
-
     public bool IsActive(ReadOnlySpan<byte> prefix)
     {
         return Prefixes.Contains(System.Text.Encoding.ASCII.GetString(prefix));
