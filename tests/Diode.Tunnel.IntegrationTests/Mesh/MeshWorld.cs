@@ -77,10 +77,10 @@ public sealed partial class MeshWorld : IDisposable
         return device;
     }
 
-    internal void StartRelay()
+    internal void StartRelay(params string[] more)
     {
         _relay = Net.Start(
-            Relay, Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, "relay"), "--listen", RelayAddress + ":41046");
+            Relay, [Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, "relay"), "--listen", RelayAddress + ":41046", .. more]);
         Net.WaitUntil("the relay prints its address", TimeSpan.FromSeconds(30), () => UriLine().IsMatch(_relay.Output));
         RelayUri = UriLine().Match(_relay.Output).Value.Trim();
     }
