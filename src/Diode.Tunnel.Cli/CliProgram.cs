@@ -84,6 +84,8 @@ public static class CliProgram
             FleetCommand.Create(shell),
             PublishCommand.Create(shell),
             UnpublishCommand.Create(shell),
+            BindCommand.Create(shell),
+            ClearTextCommand.Create(shell),
             ExitCommand.Create(shell),
             TicketCommand.Create(shell),
             ResetCommand.Create(shell),

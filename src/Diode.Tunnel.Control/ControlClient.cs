@@ -165,6 +165,31 @@ public sealed class ControlClient : IDisposable
             ControlJson.Default.PublishList,
             cancellationToken);
 
+    /// <summary>The local ports that lead to other devices.</summary>
+    public Task<BindList> ListBindsAsync(CancellationToken cancellationToken = default) =>
+        GetAsync(ControlRoutes.Binds, ControlJson.Default.BindList, cancellationToken);
+
+    /// <summary>Adds or replaces a bind.</summary>
+    public Task<BindList> AddBindAsync(AddBindRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(ControlRoutes.BindAdd, request, ControlJson.Default.AddBindRequest, ControlJson.Default.BindList, cancellationToken);
+
+    /// <summary>Removes a bind.</summary>
+    public Task<BindList> RemoveBindAsync(RemoveBindRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(ControlRoutes.BindRemove, request, ControlJson.Default.RemoveBindRequest, ControlJson.Default.BindList, cancellationToken);
+
+    /// <summary>The plain Diode devices whose ports may be used in clear text.</summary>
+    public Task<ClearTextList> ListClearTextAsync(CancellationToken cancellationToken = default) =>
+        GetAsync(ControlRoutes.ClearText, ControlJson.Default.ClearTextList, cancellationToken);
+
+    /// <summary>Allows or forbids clear text towards a plain Diode device.</summary>
+    public Task<ClearTextList> SetClearTextAsync(ClearTextRequest request, bool allow, CancellationToken cancellationToken = default) =>
+        PostAsync(
+            allow ? ControlRoutes.ClearTextAllow : ControlRoutes.ClearTextDeny,
+            request,
+            ControlJson.Default.ClearTextRequest,
+            ControlJson.Default.ClearTextList,
+            cancellationToken);
+
     /// <summary>The exits and what is in use.</summary>
     public Task<ExitList> ListExitsAsync(CancellationToken cancellationToken = default) =>
         GetAsync(ControlRoutes.Exits, ControlJson.Default.ExitList, cancellationToken);

@@ -51,6 +51,24 @@ public static class ControlRoutes
     /// <summary>POST RemovePublishRequest → PublishList.</summary>
     public const string PublishRemove = "/v1/publish/remove";
 
+    /// <summary>GET → BindList.</summary>
+    public const string Binds = "/v1/binds";
+
+    /// <summary>POST AddBindRequest → BindList.</summary>
+    public const string BindAdd = "/v1/binds/add";
+
+    /// <summary>POST RemoveBindRequest → BindList.</summary>
+    public const string BindRemove = "/v1/binds/remove";
+
+    /// <summary>GET → ClearTextList.</summary>
+    public const string ClearText = "/v1/cleartext";
+
+    /// <summary>POST ClearTextRequest → ClearTextList.</summary>
+    public const string ClearTextAllow = "/v1/cleartext/allow";
+
+    /// <summary>POST ClearTextRequest → ClearTextList.</summary>
+    public const string ClearTextDeny = "/v1/cleartext/deny";
+
     /// <summary>GET → ExitList.</summary>
     public const string Exits = "/v1/exits";
 

@@ -67,6 +67,12 @@ public sealed record EngineStatus
     /// <summary>Published ports.</summary>
     public IReadOnlyList<PublishView> Published { get; init; } = [];
 
+    /// <summary>Devices whose ports may be used in clear text.</summary>
+    public IReadOnlyList<string> ClearText { get; init; } = [];
+
+    /// <summary>Local ports that lead to other devices.</summary>
+    public IReadOnlyList<BindView> Binds { get; init; } = [];
+
     /// <summary>How names are resolved.</summary>
     public required NamesView Names { get; init; }
 
@@ -263,6 +269,9 @@ public sealed record PublishView(string Port, IReadOnlyList<string> To)
     /// <summary>How plain Diode devices may open it: <c>tls</c>, <c>tcp</c>, <c>udp</c>.</summary>
     public IReadOnlyList<string> Plain { get; init; } = [];
 }
+
+/// <summary>A local port that leads to a port of another device; <paramref name="Problem"/> is null while it listens.</summary>
+public sealed record BindView(int Local, string To, int Port, string Protocol, string? Problem);
 
 /// <summary>How names are resolved.</summary>
 public sealed record NamesView(string Mode, string? Through, IReadOnlyList<string> Upstreams);

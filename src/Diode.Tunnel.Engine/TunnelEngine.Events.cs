@@ -144,6 +144,14 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         }
 
         AddSession(up, peer, key);
+        PublishSnapshot();
+    }
+
+    void IPeerMeshEvents.OnPeerPlain(TunnelPeer peer)
+    {
+        PublishSnapshot();
+        SendWaitingToPlain(peer);
+        NotifyChanged();
     }
 
     void IPeerMeshEvents.OnPeerPath(TunnelPeer peer)

@@ -66,7 +66,7 @@ public sealed partial class TunnelEngine
 
     private AddressBook BuildBook(AddressBook? previous)
     {
-        IEnumerable<Address> devices = ActiveFleets().SelectMany(static f => f.Members).Select(static m => m.Device);
+        IEnumerable<Address> devices = ActiveFleets().SelectMany(static f => f.Members).Select(static m => m.Device).Concat(_addressed);
         _bookRoutes = ReadLocalRoutes();
         return AddressBook.Build(_keys.Device, devices, _addressPool, _bookRoutes, previous);
     }
@@ -173,7 +173,7 @@ public sealed partial class TunnelEngine
         }
 
         TunnelPeer? exit = _exitClient.State == Exits.ExitClientState.Connected ? _exitClient.Exit : null;
-        up.Pipeline.Snapshot = new PipelineSnapshot(book, peers, exit, _exitClient.Families);
+        up.Pipeline.Snapshot = new PipelineSnapshot(book, peers, exit, _exitClient.Families) { Plain = MakePlainTargets(up, book) };
     }
 
     private void ExchangeManifests(TunnelPeer peer, ControlMessage hello)

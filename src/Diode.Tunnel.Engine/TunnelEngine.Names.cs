@@ -34,7 +34,7 @@ public sealed partial class TunnelEngine
         _namesProblem = null;
         try
         {
-            _resolver = new DnsServer(new DnsServerOptions { TimeProvider = _time });
+            _resolver = new DnsServer(new DnsServerOptions { TimeProvider = _time }) { DeviceAsked = MeetDevice };
             _resolver.Start([.. ResolverAddresses.Select(static a => new IPEndPoint(a, DnsPort))]);
             if (_options.ConfigureDns && OperatingSystem.IsLinux())
             {

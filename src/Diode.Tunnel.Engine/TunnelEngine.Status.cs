@@ -43,7 +43,14 @@ public sealed partial class TunnelEngine
                 e.IsExtra,
                 _ledger.Rows.FirstOrDefault(r => r.Relay == e.Uri.Address) is { } row ? MakeTicketView(row) : null))],
             Fleets = [.. _manifests.Fleets.Select(MakeFleetView)],
-            Peers = [.. _mesh.Peers.Values.OrderBy(static p => p.FleetName).ThenBy(static p => p.Label).Select(MakePeerView)],
+            Peers =
+            [
+                .. _mesh.Peers.Values.OrderBy(static p => p.FleetName).ThenBy(static p => p.Label)
+                    .Select(p => p.IsPlain ? MakePlainView(p.Device, p) : MakePeerView(p)),
+                .. _addressed.Where(d => !_mesh.Peers.ContainsKey(d)).Select(d => MakePlainView(d, null)),
+            ],
+            ClearText = _state.Current.ClearText,
+            Binds = MakeBindViews(),
             Exit = MakeExitView(),
             Published = MakePublishViews(),
             Names = MakeNamesView(),
@@ -252,6 +259,9 @@ public sealed partial class TunnelEngine
         };
         if (_up is { } up)
         {
+            counters["plain_tcp_flows"] = up.Gateway.TcpFlows;
+            counters["plain_udp_flows"] = up.Gateway.UdpFlows;
+            counters["plain_packet_drops_total"] = up.Gateway.Dropped;
             counters["packets_sent_total"] = up.Pipeline.PacketsOut;
             counters["packets_received_total"] = up.Pipeline.PacketsIn;
             counters["adapter_read_drops_total"] = up.Adapter.ReadDrops;

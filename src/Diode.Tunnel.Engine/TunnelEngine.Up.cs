@@ -2,6 +2,7 @@ using System.Net;
 using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Exits;
 using Diode.Tunnel.Engine.Pipeline;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.State;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Network;
@@ -14,6 +15,7 @@ namespace Diode.Tunnel.Engine;
 public sealed partial class TunnelEngine
 {
     private const string MeshScope = "mesh";
+    private static readonly TimeSpan PlainStopTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan SystemWatchInterval = TimeSpan.FromSeconds(3);
 
     private long _nextSystemWatch;
@@ -67,7 +69,9 @@ public sealed partial class TunnelEngine
             WireGuardInterface wireGuard = new(_keys.TunnelPrivateKey, MakeWireGuardOptions(), this);
             PacketPipeline pipeline = new(
                 adapter, wireGuard, _filter, _pool, _clock, new PipelineSnapshot(_book, [], null, ExitFamilies.None), WantPeer);
-            _up = new UpState(adapter, wireGuard, pipeline, own, _time.GetUtcNow());
+            PlainGateway gateway = new(adapter, own, MakeOpener(), _tlsIdentity, _tlsSessions, _logger, _time);
+            pipeline.Plain = gateway;
+            _up = new UpState(adapter, wireGuard, pipeline, gateway, MakeBinds(), own, _time.GetUtcNow());
             _exitRouting.Adapter = (adapter.Name, own);
             StartNames();
         }
@@ -83,6 +87,8 @@ public sealed partial class TunnelEngine
 
         ApplyFleets();
         ApplyPublishRules();
+        _up.Gateway.Tick();
+        ApplyBinds();
         _up.Timers = Task.Factory.StartNew(
             () => RunTimers(_up), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         _up.Pipeline.Start(OnAdapterFailed);
@@ -148,6 +154,8 @@ public sealed partial class TunnelEngine
             up.Stopping.Cancel();
 #pragma warning disable VSTHRD002 // the engine loop owns these threads, and they end at once
             up.Pipeline.StopAsync().Wait();
+            up.Gateway.DisposeAsync().AsTask().Wait(PlainStopTimeout);
+            up.Binds.DisposeAsync().AsTask().Wait(PlainStopTimeout);
             up.Timers?.Wait();
 #pragma warning restore VSTHRD002
             StopNames();
@@ -258,13 +266,23 @@ public sealed partial class TunnelEngine
 
     /// <summary>What exists only while the tunnel is up.</summary>
     private sealed class UpState(
-        ITunAdapter adapter, WireGuardInterface wireGuard, PacketPipeline pipeline, IPAddress[] own, DateTimeOffset since)
+        ITunAdapter adapter,
+        WireGuardInterface wireGuard,
+        PacketPipeline pipeline,
+        PlainGateway gateway,
+        PortBinds binds,
+        IPAddress[] own,
+        DateTimeOffset since)
     {
         public ITunAdapter Adapter { get; } = adapter;
 
         public WireGuardInterface WireGuard { get; } = wireGuard;
 
         public PacketPipeline Pipeline { get; } = pipeline;
+
+        public PlainGateway Gateway { get; } = gateway;
+
+        public PortBinds Binds { get; } = binds;
 
         public IPAddress[] OwnAddresses { get; } = own;
 

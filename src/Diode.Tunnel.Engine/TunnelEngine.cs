@@ -314,6 +314,8 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _relays.Tick();
         _mesh.Tick();
         _exitClient.Tick();
+        _up?.Gateway.Tick();
+        _up?.Binds.Tick();
         WatchSystem();
     }
 

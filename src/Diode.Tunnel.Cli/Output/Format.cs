@@ -11,6 +11,7 @@ internal static class Format
         Control.Models.PathKind.DirectUdp => "direct-udp",
         Control.Models.PathKind.RelayUdp => "relay-udp",
         Control.Models.PathKind.RelayStream => "relay-stream",
+        Control.Models.PathKind.PlainDiode => "plain-diode",
         _ => "none",
     };
 

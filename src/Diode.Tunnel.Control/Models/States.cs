@@ -54,6 +54,9 @@ public enum PathKind
 
     /// <summary>Inside the TLS session of a relay.</summary>
     [JsonStringEnumMemberName("relay-stream")] RelayStream,
+
+    /// <summary>A plain Diode device: no packets, but ports through a relay.</summary>
+    [JsonStringEnumMemberName("plain-diode")] PlainDiode,
 }
 
 /// <summary>State of the regional tunnel. Once wanted it never falls back to clear text: it is connected or blocked.</summary>

@@ -47,6 +47,17 @@ internal static class ControlRouteTable
             Post(ControlRoutes.PublishRemove, Change, "publish remove", json.RemovePublishRequest, json.PublishList,
                 RequestCheck.Check, backend.RemovePublishAsync),
 
+            Get(ControlRoutes.Binds, "bind list", json.BindList, c => backend.ListBindsAsync(c).AsTask()),
+            Post(ControlRoutes.BindAdd, Change, "bind add", json.AddBindRequest, json.BindList,
+                RequestCheck.Check, backend.AddBindAsync),
+            Post(ControlRoutes.BindRemove, Change, "bind remove", json.RemoveBindRequest, json.BindList,
+                RequestCheck.Check, backend.RemoveBindAsync),
+            Get(ControlRoutes.ClearText, "cleartext list", json.ClearTextList, c => backend.ListClearTextAsync(c).AsTask()),
+            Post(ControlRoutes.ClearTextAllow, Change, "cleartext allow", json.ClearTextRequest, json.ClearTextList,
+                RequestCheck.Check, (request, c) => backend.SetClearTextAsync(request, allow: true, c)),
+            Post(ControlRoutes.ClearTextDeny, Change, "cleartext deny", json.ClearTextRequest, json.ClearTextList,
+                RequestCheck.Check, (request, c) => backend.SetClearTextAsync(request, allow: false, c)),
+
             Get(ControlRoutes.Exits, "exit list", json.ExitList, c => backend.ListExitsAsync(c).AsTask()),
             Post(ControlRoutes.ExitUse, Change, "exit use", json.UseExitRequest, json.ExitList,
                 RequestCheck.Check, backend.UseExitAsync),

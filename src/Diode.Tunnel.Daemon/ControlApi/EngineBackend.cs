@@ -173,6 +173,39 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     }
 
     /// <inheritdoc/>
+    public async ValueTask<BindList> ListBindsAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToBindList(await StatusAsync(cancellationToken));
+    }
+
+    /// <inheritdoc/>
+    public async Task<BindList> AddBindAsync(AddBindRequest request, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.AddBindAsync(request.Bind, cancellationToken));
+        return await ListBindsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task<BindList> RemoveBindAsync(RemoveBindRequest request, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.RemoveBindAsync(request.Local, cancellationToken));
+        return await ListBindsAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<ClearTextList> ListClearTextAsync(CancellationToken cancellationToken)
+    {
+        return new ClearTextList { Devices = (await StatusAsync(cancellationToken)).ClearText };
+    }
+
+    /// <inheritdoc/>
+    public async Task<ClearTextList> SetClearTextAsync(ClearTextRequest request, bool allow, CancellationToken cancellationToken)
+    {
+        await RunAsync(e => e.SetClearTextAsync(request.Device, allow, cancellationToken));
+        return await ListClearTextAsync(cancellationToken);
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken)
     {
         return new ExitList { Exit = EngineModels.ToExit((await StatusAsync(cancellationToken)).Exit) };

@@ -143,6 +143,26 @@ internal static class EngineModels
         return new PublishList { Rules = [.. status.Published.Select(ToRule)] };
     }
 
+    internal static BindList ToBindList(EngineStatus status)
+    {
+        return new BindList
+        {
+            Binds = [.. status.Binds.Select(static b => new PortBind
+            {
+                Local = b.Local,
+                To = b.To,
+                Port = b.Port,
+                Protocol = b.Protocol switch
+                {
+                    "tcp" => PublishProtocol.Tcp,
+                    "udp" => PublishProtocol.Udp,
+                    _ => PublishProtocol.Tls,
+                },
+                Problem = b.Problem,
+            })],
+        };
+    }
+
     internal static PingResult ToPing(int sequence, PeerView peer, TimeSpan? roundTrip)
     {
         return new PingResult
@@ -288,6 +308,7 @@ internal static class EngineModels
                 EnginePath.DirectUdp => PathKind.DirectUdp,
                 EnginePath.RelayUdp => PathKind.RelayUdp,
                 EnginePath.RelayStream => PathKind.RelayStream,
+                EnginePath.PlainPorts => PathKind.PlainDiode,
                 _ => PathKind.None,
             },
             Via = OrNull(peer.Via),

@@ -71,6 +71,21 @@ public interface IControlBackend
     /// <summary>Removes rules; flows they allowed are cut when it returns.</summary>
     Task<PublishList> RemovePublishAsync(RemovePublishRequest request, CancellationToken cancellationToken);
 
+    /// <summary>The local ports that lead to other devices.</summary>
+    ValueTask<BindList> ListBindsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Adds or replaces a bind; it listens when it returns, or says why not.</summary>
+    Task<BindList> AddBindAsync(AddBindRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Removes a bind; its connections are cut.</summary>
+    Task<BindList> RemoveBindAsync(RemoveBindRequest request, CancellationToken cancellationToken);
+
+    /// <summary>The plain Diode devices whose ports may be used in clear text.</summary>
+    ValueTask<ClearTextList> ListClearTextAsync(CancellationToken cancellationToken);
+
+    /// <summary>Allows or forbids clear text towards a plain Diode device.</summary>
+    Task<ClearTextList> SetClearTextAsync(ClearTextRequest request, bool allow, CancellationToken cancellationToken);
+
     /// <summary>The exits that could be used, and the one in use.</summary>
     ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken);
 

@@ -94,6 +94,12 @@ internal static class RequestCheck
         }
     }
 
+    internal static void Check(AddBindRequest request) => Text("bind", request.Bind);
+
+    internal static void Check(RemoveBindRequest request) => Port(request.Local, all: false);
+
+    internal static void Check(ClearTextRequest request) => Text("device", request.Device);
+
     internal static void Check(UseExitRequest request) => Text("target", request.Target);
 
     internal static void Check(OfferExitRequest request)

@@ -57,6 +57,19 @@ public static class DnsResponder
         return Answer(table, message, query, reply, ref length);
     }
 
+    /// <summary>Whether a query is for <c>0x….diode</c> of a device that the table lacks.</summary>
+    internal static bool TryReadUnknownDevice(NameTable table, ReadOnlySpan<byte> message, out Address device)
+    {
+        device = default;
+        return DnsMessage.IsQuery(message)
+            && DnsMessage.TryReadQuery(message, out DnsQuery query)
+            && query.Name.Length == Address.TextLength + ZoneSuffix.Length
+            && query.Name.EndsWith(ZoneSuffix, StringComparison.Ordinal)
+            && Address.TryParse(query.Name[..^ZoneSuffix.Length], out device)
+            && !device.IsZero
+            && !table.TryFind(query.Name[..^ZoneSuffix.Length], out _);
+    }
+
     /// <summary>Writes a bare reply with a code, for example SERVFAIL when no upstream answers. 0 if the message has no header.</summary>
     public static int WriteServerFailure(ReadOnlySpan<byte> message, Span<byte> reply)
     {

@@ -44,6 +44,12 @@ public sealed class DnsServer : IAsyncDisposable
     /// <summary>Queries for others that ended in SERVFAIL.</summary>
     public long FailedCount => Volatile.Read(ref _failed);
 
+    /// <summary>
+    /// Asked once for a name <c>0x….diode</c> of a device that the table lacks, before the answer: it may put a table with the device in
+    /// force. May block for a moment.
+    /// </summary>
+    public Action<Ethereum.Address>? DeviceAsked { get; init; }
+
     /// <summary>Puts a table in force.</summary>
     public void SetNames(NameTable names)
     {
@@ -106,6 +112,11 @@ public sealed class DnsServer : IAsyncDisposable
 
     internal DnsOutcome Respond(ReadOnlySpan<byte> message, bool overTcp, Span<byte> reply, out int length)
     {
+        if (DeviceAsked is { } asked && DnsResponder.TryReadUnknownDevice(Volatile.Read(ref _names), message, out Ethereum.Address device))
+        {
+            asked(device);
+        }
+
         DnsOutcome outcome = DnsResponder.Respond(Volatile.Read(ref _names), message, overTcp, reply, out length);
         if (outcome == DnsOutcome.Reply)
         {

@@ -14,6 +14,9 @@ public enum PathKind
 
     /// <summary>Datagrams inside the TLS session with a relay.</summary>
     RelayStream,
+
+    /// <summary>No datagrams: ports of a plain Diode device, each inside the TLS session with a relay.</summary>
+    PlainPorts,
 }
 
 /// <summary>

@@ -17,6 +17,9 @@ internal interface IPeerMeshEvents
     /// <summary>The peer's key has become known or has changed: <see cref="TunnelPeer.TunnelKey"/>.</summary>
     void OnPeerKey(TunnelPeer peer);
 
+    /// <summary>The device has turned out to be a plain Diode device: <see cref="TunnelPeer.IsPlain"/>.</summary>
+    void OnPeerPlain(TunnelPeer peer);
+
     /// <summary>The peer's path has changed: <see cref="TunnelPeer.Path"/>.</summary>
     void OnPeerPath(TunnelPeer peer);
 

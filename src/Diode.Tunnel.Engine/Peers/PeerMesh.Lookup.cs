@@ -26,6 +26,7 @@ internal sealed partial class PeerMesh
 
         peer.LookingUp = 0;
         peer.LookupStarted = now;
+        peer.SawPlainTicket = false;
         string problem = "no relay is connected";
         foreach (RelayConnection relay in relays.Ready.ToArray())
         {
@@ -49,6 +50,7 @@ internal sealed partial class PeerMesh
         peer.LookingUp = Math.Max(peer.LookingUp - 1, 0);
         if (!PeerTicket.TryRead(peer.Device, reply, out PeerTicket? ticket, out string problem))
         {
+            MarkPlain(peer);
             if (peer.LookingUp == 0 && peer.Path is null && peer.Relays.Count == 0)
             {
                 peer.PathReason = problem;
@@ -66,10 +68,41 @@ internal sealed partial class PeerMesh
         {
             SetKey(peer, key, ticket.Created);
         }
-        else if (peer.Path is null)
+        else
         {
-            peer.PathReason = "a plain Diode device: it has no tunnel key";
+            peer.SawPlainTicket = true;
+            if (peer.Path is null)
+            {
+                peer.PathReason = "a plain Diode device: it has no tunnel key";
+            }
+
+            MarkPlain(peer);
         }
+    }
+
+    /// <summary>
+    /// A relay may hold an older ticket than another: only when all were asked and none had a tunnel key the device is plain. A key that
+    /// was seen once stays.
+    /// </summary>
+    private void MarkPlain(TunnelPeer peer)
+    {
+        if (peer.LookingUp > 0)
+        {
+            return;
+        }
+
+        peer.IsPlainOnline = peer.SawPlainTicket;
+        if (peer.SawPlainTicket && !peer.IsPlain && peer.TunnelKey is null)
+        {
+            peer.IsPlain = true;
+            events.OnPeerPlain(peer);
+        }
+    }
+
+    /// <summary>The connected relays in the order to try a device at; null: it is no member.</summary>
+    public IReadOnlyList<RelayConnection>? CandidatesFor(Address device)
+    {
+        return _peers.TryGetValue(device, out TunnelPeer? peer) ? Candidates(peer) : null;
     }
 
     /// <summary>A peer that names other relays than before has moved: it is tried there at once.</summary>

@@ -122,8 +122,19 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>Delays between look-ups that found nothing.</summary>
     public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(8));
 
+    /// <summary>
+    /// The device's ticket carries no tunnel key: a plain Diode device, reached by ports. A key seen once is never given up for this.
+    /// </summary>
+    public bool IsPlain { get; set; }
+
+    /// <summary>The last look-up found the ticket of a plain device.</summary>
+    public bool IsPlainOnline { get; set; }
+
+    /// <summary>A relay gave a ticket without key in the look-up that is under way.</summary>
+    public bool SawPlainTicket { get; set; }
+
     /// <summary>True if the peer answers now.</summary>
-    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true };
+    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || (IsPlain && IsPlainOnline);
 
     /// <summary>Counts a packet that could not be sent.</summary>
     public void CountDrop()

@@ -4,6 +4,7 @@ using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Packets;
 using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Tun;
 using Diode.Tunnel.WireGuard;
@@ -32,6 +33,7 @@ internal sealed class PacketPipeline(
     private readonly TouchedPaths _outboundPaths = new();
     private readonly byte[] _reply = new byte[IcmpReply.MaxLength];
     private PipelineSnapshot _snapshot = initial;
+    private PlainGateway? _plain;
     private long _packetsOut;
     private long _packetsIn;
     private Task? _outbound;
@@ -41,6 +43,13 @@ internal sealed class PacketPipeline(
     {
         get => Volatile.Read(ref _snapshot);
         set => Volatile.Write(ref _snapshot, value);
+    }
+
+    /// <summary>Takes packets to plain Diode devices; null: there are none.</summary>
+    public PlainGateway? Plain
+    {
+        get => Volatile.Read(ref _plain);
+        set => Volatile.Write(ref _plain, value);
     }
 
     /// <summary>Packets sealed and handed to a path.</summary>
@@ -153,7 +162,14 @@ internal sealed class PacketPipeline(
             return;
         }
 
-        if (snapshot.Book.TryFind(packet.Destination, out int index) && snapshot.Peers[index] is { } peer)
+        bool isKnown = snapshot.Book.TryFind(packet.Destination, out int index);
+        if (isKnown && index < snapshot.Plain.Length && snapshot.Plain[index] is { } plain)
+        {
+            SendToPlain(buffer, packet, snapshot, plain);
+            return;
+        }
+
+        if (isKnown && snapshot.Peers[index] is { } peer)
         {
             AddressBookEntry entry = snapshot.Book.Entries[index];
             IpPacket local = packet;
@@ -183,6 +199,17 @@ internal sealed class PacketPipeline(
         }
 
         SendToExit(buffer, packet, snapshot, now);
+    }
+
+    private void SendToPlain(PacketBuffer buffer, in IpPacket packet, PipelineSnapshot snapshot, PlainTarget target)
+    {
+        if (Plain is not { } gateway || !snapshot.Book.IsSelf(packet.Source))
+        {
+            Count(PipelineDrop.OutForeignSource);
+            return;
+        }
+
+        gateway.Take(buffer, packet, target);
     }
 
     private void SendToExit(PacketBuffer buffer, IpPacket packet, PipelineSnapshot snapshot, long now)

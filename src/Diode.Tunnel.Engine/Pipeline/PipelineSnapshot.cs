@@ -1,5 +1,6 @@
 using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.PlainPeers;
 
 namespace Diode.Tunnel.Engine.Pipeline;
 
@@ -11,6 +12,9 @@ internal sealed class PipelineSnapshot(AddressBook book, TunnelPeer?[] peers, Tu
 
     /// <summary>Peers in the order of <see cref="AddressBook.Entries"/>.</summary>
     public TunnelPeer?[] Peers { get; } = peers;
+
+    /// <summary>Plain Diode devices in the order of <see cref="AddressBook.Entries"/>; may be empty.</summary>
+    public PlainTarget?[] Plain { get; init; } = [];
 
     /// <summary>Where everything else goes; null without an exit in use.</summary>
     public TunnelPeer? Exit { get; } = exit;

@@ -25,6 +25,12 @@ internal sealed record EngineState(bool WantUp = true)
     /// <summary>Ports published by definitions of the Diode clients, one port each.</summary>
     public IReadOnlyList<PublishedDefinition> Definitions { get; init => field = value ?? []; } = [];
 
+    /// <summary>Devices whose ports may be used in clear text.</summary>
+    public IReadOnlyList<string> ClearText { get; init => field = value ?? []; } = [];
+
+    /// <summary>Local ports that lead to ports of other devices: <c>local:to:port:protocol</c>.</summary>
+    public IReadOnlyList<string> Binds { get; init => field = value ?? []; } = [];
+
     /// <summary>
     /// Last address of each relay that is configured by name: with the kill switch on, names cannot be resolved before a relay is reached.
     /// </summary>

@@ -134,6 +134,19 @@ internal sealed class RecordingBackend : IControlBackend
     public Task<PublishList> RemovePublishAsync(RemovePublishRequest request, CancellationToken cancellationToken) =>
         Task.FromResult(Answer($"unpublish {request.Port} {request.All} {request.Protocol}", new PublishList()));
 
+    public ValueTask<BindList> ListBindsAsync(CancellationToken cancellationToken) => new(Answer("binds", new BindList()));
+
+    public Task<BindList> AddBindAsync(AddBindRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"bind {request.Bind}", new BindList()));
+
+    public Task<BindList> RemoveBindAsync(RemoveBindRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"unbind {request.Local}", new BindList()));
+
+    public ValueTask<ClearTextList> ListClearTextAsync(CancellationToken cancellationToken) => new(Answer("cleartext", new ClearTextList()));
+
+    public Task<ClearTextList> SetClearTextAsync(ClearTextRequest request, bool allow, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"cleartext {request.Device} {allow}", new ClearTextList()));
+
     public ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken) =>
         new(Answer("exits", Exits(ExitState.Disconnected)));
 
