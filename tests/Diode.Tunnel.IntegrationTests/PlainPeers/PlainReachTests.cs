@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Control.Models;
 using Diode.Tunnel.Ethereum.Crypto;
-using Diode.Tunnel.IntegrationTests.Mesh;
 using Diode.Tunnel.IntegrationTests.Namespaces;
 using Xunit;
 
