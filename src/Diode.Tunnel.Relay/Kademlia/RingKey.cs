@@ -83,6 +83,14 @@ public readonly record struct RingKey : IComparable<RingKey>
         return other.Minus(this);
     }
 
+    /// <summary>The place halfway upwards to <paramref name="other"/>, across the top if need be.</summary>
+    public RingKey HalfwayUpTo(RingKey other)
+    {
+        RingKey half = StepsUpTo(other).Half();
+        UInt128 low = unchecked(_low + half._low);
+        return new RingKey(unchecked(_high + half._high + (low < _low ? UInt128.One : 0)), low);
+    }
+
     /// <summary>The 32 bytes.</summary>
     public Hash256 ToHash()
     {

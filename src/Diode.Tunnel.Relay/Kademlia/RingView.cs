@@ -75,4 +75,18 @@ public sealed class RingView
             ? RingRange.Everything
             : new RingRange(RingKey.Midpoint(below[0].Key, key), RingKey.Midpoint(key, above[0].Key));
     }
+
+    /// <summary>
+    /// The keys this reachable member is nearest to, also where the ring wraps around, which
+    /// <see cref="GetRange"/> ignores as real relays do; for what this relay decides alone.
+    /// </summary>
+    public RingRange GetZone(Address node)
+    {
+        var key = RingKey.OfNode(node);
+        (Address Address, RingKey Key)[] below = [.. RingOrder.Predecessors(_reachable, key, member => member.Key).Take(1)];
+        (Address Address, RingKey Key)[] above = [.. RingOrder.Successors(_reachable, key, member => member.Key).Take(1)];
+        return below.Length == 0
+            ? RingRange.Everything
+            : new RingRange(below[0].Key.HalfwayUpTo(key), key.HalfwayUpTo(above[0].Key));
+    }
 }

@@ -24,6 +24,9 @@ internal static class PeerLimits
     /// <summary>After this time without an answer the link is of no use: answers are matched by order only.</summary>
     public const int AnswerLimitMs = 30_000;
 
+    /// <summary>Ours: a peer that said nothing for so long is asked for a sign of life.</summary>
+    public const int IdleMs = 30_000;
+
     /// <summary>Ours: unanswered requests of a link.</summary>
     public const int MaxRequests = 256;
 

@@ -20,7 +20,7 @@ internal sealed partial class PeerNetwork
         {
             if (link.BecameStable(nowMs) && _core.IsMember(link.Peer))
             {
-                foreach (DhtObject value in _core.Store.Take(_core.Ring.GetRange(link.Peer), ObjectsPerMove, nowMs))
+                foreach (DhtObject value in _core.Store.Take(_core.Ring.GetZone(link.Peer), ObjectsPerMove, nowMs))
                 {
                     _ = link.TryStore(value.Key, value.Encoded.Span, nowMs, _ => { });
                 }
@@ -42,7 +42,7 @@ internal sealed partial class PeerNetwork
                 && _replacedLosses.GetValueOrDefault(member) != lostMs)
             {
                 _replacedLosses[member] = lostMs;
-                foreach (DhtObject value in _core.Store.Take(_core.Ring.GetRange(member), ObjectsPerMove, nowMs))
+                foreach (DhtObject value in _core.Store.Take(_core.Ring.GetZone(member), ObjectsPerMove, nowMs))
                 {
                     Write(value, nowMs);
                 }

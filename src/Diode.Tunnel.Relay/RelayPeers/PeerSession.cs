@@ -25,6 +25,7 @@ internal sealed partial class PeerSession : IDisposable
     private readonly long _startMs;
     private TokenBucket _checks = new(PeerLimits.CheckBurst, PeerLimits.ChecksPerSecond);
     private long _readyMs;
+    private long _lastInputMs;
     private int _messages;
     private int _stable;
     private int _failure;
@@ -84,8 +85,9 @@ internal sealed partial class PeerSession : IDisposable
     /// </summary>
     public bool Receive(ReadOnlySpan<byte> data, long nowMs)
     {
-        if (Failure == PeerCloseReason.None)
+        if (Failure == PeerCloseReason.None && !data.IsEmpty)
         {
+            Volatile.Write(ref _lastInputMs, nowMs);
             _input.Append(data);
         }
 
@@ -127,6 +129,13 @@ internal sealed partial class PeerSession : IDisposable
         if (!IsReady && nowMs - _startMs >= PeerLimits.HelloTimeoutMs)
         {
             Fail(PeerCloseReason.HelloTimeout);
+        }
+
+        if (IsUsable && nowMs - Volatile.Read(ref _lastInputMs) >= PeerLimits.IdleMs)
+        {
+            // A peer that is gone without a word is noticed when this is not answered.
+            Volatile.Write(ref _lastInputMs, nowMs);
+            _ = TryPing(nowMs, static _ => { });
         }
 
         TickRequests(nowMs);

@@ -29,6 +29,8 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
     private readonly ConcurrentDictionary<uint, TaskCompletionSource<byte[]>> _questions = new();
     private readonly Channel<ushort> _physicalAccepted = Channel.CreateUnbounded<ushort>();
     private readonly Channel<ushort> _physicalClosed = Channel.CreateUnbounded<ushort>();
+    private readonly ConcurrentDictionary<uint, TaskCompletionSource<byte[]>> _answers = new();
+    private readonly Channel<string> _messages = Channel.CreateUnbounded<string>();
     private readonly SemaphoreSlim _send = new(1);
     private Task _loop = Task.CompletedTask;
     private volatile bool _paused;
@@ -88,12 +90,56 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
         return client;
     }
 
-    public async Task<PortRef> OpenAsync(Address device, string port)
+    /// <summary>Messages received, as text.</summary>
+    public ChannelReader<string> Messages => _messages.Reader;
+
+    /// <summary>Asks for an object and returns the encoded answer.</summary>
+    public async Task<byte[]> GetObjectAsync(ReadOnlyMemory<byte> key)
+    {
+        var answered = new TaskCompletionSource<byte[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            _answers[_session.GetObject(key.Span)] = answered;
+        }
+
+        await FlushAsync();
+        return await answered.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    /// <summary>Asks for the relays near a key; returns the encoded list.</summary>
+    public async Task<byte[]> GetNodesAsync(ReadOnlyMemory<byte> key)
+    {
+        var answered = new TaskCompletionSource<byte[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            _answers[_session.GetNodes(key.Span)] = answered;
+        }
+
+        await FlushAsync();
+        return await answered.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    }
+
+    public async Task SendMessageAsync(Address device, string text)
+    {
+        lock (_gate)
+        {
+            _ = _session.SendMessage(device, System.Text.Encoding.UTF8.GetBytes(text));
+        }
+
+        await FlushAsync();
+    }
+
+    public void OnMessageReceived(ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
+    {
+        _messages.Writer.TryWrite(System.Text.Encoding.UTF8.GetString(payload));
+    }
+
+    public async Task<PortRef> OpenAsync(Address device, string port, string flags = "rw")
     {
         var opened = new TaskCompletionSource<PortRef>(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_gate)
         {
-            uint id = _session.PortOpen(device, System.Text.Encoding.ASCII.GetBytes(port));
+            uint id = _session.PortOpen(device, System.Text.Encoding.ASCII.GetBytes(port), flags);
             _opens[id] = opened;
         }
 
@@ -197,6 +243,15 @@ internal sealed class RelayClient : IEdgeClientEvents, IAsyncDisposable
             {
                 question.TrySetResult(value.ToArray());
             }
+
+            return;
+        }
+
+        if (_answers.TryRemove(requestId, out TaskCompletionSource<byte[]>? answered))
+        {
+            RlpReader items = reply.Values;
+            answered.TrySetResult(!reply.IsError && items.TryReadRaw(out ReadOnlySpan<byte> item) ? item.ToArray() : []);
+            return;
         }
 
         if (_physicalOpens.TryGetValue(requestId, out TaskCompletionSource<int>? opened))

@@ -11,6 +11,9 @@ public sealed class VectorCase(JsonElement element)
 {
     public JsonElement Element => element;
 
+    /// <summary>Folder of the file; set on the head of a file only.</summary>
+    public string Folder { get; init; } = "";
+
     public string Name => element.ValueKind == JsonValueKind.Object
         && element.TryGetProperty("name", out JsonElement name)
         && name.ValueKind == JsonValueKind.String

@@ -27,6 +27,7 @@ public static class VectorSuite
         ["server_object"] = (_, vector) => ServerObjectVectors.Run(vector),
         ["bert"] = (_, vector) => BertVectors.Run(vector),
         ["kademlia"] = (_, vector) => KademliaVectors.Run(vector),
+        ["peer_session"] = PeerSessionVectors.Run,
         ["edge_session"] = EdgeSessionVectors.Run,
     };
 
@@ -86,7 +87,7 @@ public static class VectorSuite
         try
         {
             using var document = JsonDocument.Parse(File.ReadAllBytes(file), JsonOptions);
-            var head = new VectorCase(document.RootElement);
+            var head = new VectorCase(document.RootElement) { Folder = Path.GetDirectoryName(file) ?? "" };
             foreach (JsonElement element in head.Items("cases"))
             {
                 cases++;

@@ -57,4 +57,18 @@ public sealed class RingTests
         bytes[^1] = (byte)number;
         return new Address(bytes);
     }
+
+    [Fact]
+    public void Zones_cover_the_ring_without_gaps()
+    {
+        Address[] members = [.. Enumerable.Range(1, 7).Select(i => new Address(Hash256.Sha256([(byte)i]).ToArray().AsSpan(0, Address.Length)))];
+        var view = new RingView(members[0], members, members);
+        for (int i = 0; i < 200; i++)
+        {
+            var key = new RingKey(Hash256.Sha256([(byte)i, 9]));
+            Address nearest = view.NearestOnline(key).First();
+            Assert.True(view.GetZone(nearest).Contains(key));
+            Assert.Equal(1, members.Count(member => view.GetZone(member).Contains(key)));
+        }
+    }
 }
