@@ -10,7 +10,10 @@ public sealed partial class MeshWorld
     /// <summary>
     /// Adds relays on hosts of their own; all of them, and the first one, know each other. The first one is restarted for that.
     /// </summary>
-    internal string[] AddRelays(params string[] names)
+    internal string[] AddRelays(params string[] names) => AddRelays(names, []);
+
+    /// <summary>The same; the last one has these options besides.</summary>
+    internal string[] AddRelays(string[] names, string[] optionsOfLast)
     {
         for (int i = 0; i < names.Length; i++)
         {
@@ -27,7 +30,8 @@ public sealed partial class MeshWorld
         StartRelay([.. Seeds(all, RelayUri)]);
         foreach (string name in names)
         {
-            Run(name, _moreRelays[name].Listen, [.. Seeds(all, _moreRelays[name].Uri)]);
+            string[] options = name == names[^1] ? optionsOfLast : [];
+            Run(name, _moreRelays[name].Listen, [.. Seeds(all, _moreRelays[name].Uri), .. options]);
         }
 
         return [.. names.Select(n => _moreRelays[n].Uri)];
@@ -44,11 +48,11 @@ public sealed partial class MeshWorld
     private static IEnumerable<string> Seeds(string[] all, string own) =>
         all.Where(uri => uri != own).SelectMany(static uri => new[] { "--seed", uri.Replace(":41046", ":51055", StringComparison.Ordinal) });
 
-    private void Run(string name, string address, string[] seeds)
+    private void Run(string name, string address, string[] options)
     {
         HostedProcess process = Net.Start(
             name,
-            [Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, name), "--listen", address + ":41046", "--host", address, .. seeds]);
+            [Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, name), "--listen", address + ":41046", "--host", address, .. options]);
         Net.WaitUntil($"{name} prints its address", TimeSpan.FromSeconds(30), () => UriLine().IsMatch(process.Output));
         _moreRelays[name] = (UriLine().Match(process.Output).Value.Trim(), address, process);
     }

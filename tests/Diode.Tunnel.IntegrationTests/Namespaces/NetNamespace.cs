@@ -57,12 +57,18 @@ public sealed partial class NetNamespace : IDisposable
     public void Run(Action action)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        RunIn(Name, action);
+    }
+
+    /// <summary>The same for a namespace made elsewhere.</summary>
+    public static void RunIn(string name, Action action)
+    {
         ExceptionDispatchInfo? failure = null;
         Thread thread = new(() =>
         {
             try
             {
-                Enter();
+                Enter(name);
                 action();
             }
             catch (Exception exception)
@@ -70,7 +76,7 @@ public sealed partial class NetNamespace : IDisposable
                 failure = ExceptionDispatchInfo.Capture(exception);
             }
         })
-        { IsBackground = true, Name = "netns " + Name };
+        { IsBackground = true, Name = "netns " + name };
         thread.Start();
         thread.Join();
         failure?.Throw();
@@ -132,12 +138,12 @@ public sealed partial class NetNamespace : IDisposable
     [LibraryImport("libc")]
     private static partial int close(int fd);
 
-    private void Enter()
+    private static void Enter(string name)
     {
-        int fd = open("/run/netns/" + Name, O_RDONLY_CLOEXEC);
+        int fd = open("/run/netns/" + name, O_RDONLY_CLOEXEC);
         if (fd < 0 || setns(fd, CLONE_NEWNET) != 0)
         {
-            throw new InvalidOperationException($"Cannot enter the namespace {Name}: {Marshal.GetLastPInvokeErrorMessage()}. Run as root.");
+            throw new InvalidOperationException($"Cannot enter the namespace {name}: {Marshal.GetLastPInvokeErrorMessage()}. Run as root.");
         }
 
         _ = close(fd);
