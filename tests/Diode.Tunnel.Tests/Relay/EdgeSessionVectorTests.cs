@@ -18,6 +18,26 @@ public sealed class EdgeSessionVectorTests(ITestOutputHelper output)
         Assert.Empty(Play(Text));
     }
 
+    [Fact]
+    public void Our_client_does_what_recorded_clients_did()
+    {
+        using var file = JsonDocument.Parse(Text);
+        var head = new VectorCase(file.RootElement);
+        int connections = 0;
+        List<string> failures = [];
+        foreach (JsonElement element in head.Items("cases"))
+        {
+            var scenario = new EdgeScenario(head, new VectorCase(element));
+            failures.AddRange(ClientTranscript.Replay(scenario, out int played)
+                .Select(problem => scenario.Name + ": " + problem));
+            connections += played;
+        }
+
+        failures.ForEach(output.WriteLine);
+        Assert.Empty(failures);
+        Assert.True(connections >= 50, $"{connections} connections");
+    }
+
     // The comparison must be able to fail: every recorded frame of a few scenarios is changed in turn.
     [Theory]
     [InlineData("hello_versions")]

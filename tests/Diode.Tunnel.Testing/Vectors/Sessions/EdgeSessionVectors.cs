@@ -5,7 +5,8 @@ using Diode.Tunnel.Relay.Chains;
 namespace Diode.Tunnel.Testing.Vectors.Sessions;
 
 /// <summary>
-/// <c>edge_session.json</c>: our relay must answer the recorded clients equivalently. Where it differs from the recorded
+/// <c>edge_session.json</c>: our relay must answer the recorded clients equivalently, and our client must do what well-behaved
+/// ones among them did. Where it differs from the recorded
 /// relay on purpose, a rule says how (<see cref="EdgeDifferences"/>); no scenario is left out.
 /// </summary>
 internal static class EdgeSessionVectors
@@ -19,7 +20,8 @@ internal static class EdgeSessionVectors
     /// <summary>Plays one case with other chains behind the relay, e.g. a gateway in front of a canned upstream.</summary>
     public static void Run(VectorCase file, VectorCase vector, IChainGateway? chains)
     {
-        List<string> problems = Compare(new EdgeScenario(file, vector), chains);
+        var scenario = new EdgeScenario(file, vector);
+        List<string> problems = [.. Compare(scenario, chains), .. ClientTranscript.Replay(scenario, out _)];
         if (problems.Count > 0)
         {
             throw new VectorException(string.Join("; ", problems));
