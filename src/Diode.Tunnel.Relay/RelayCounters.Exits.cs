@@ -11,6 +11,22 @@ internal sealed partial class RelayCounters
     private long _exitSuspended;
     private long _exitExpired;
 
+    private long _turnAllocations;
+    private long _turnRefused;
+    private long _turnBytes;
+    private long _turnDrops;
+    private long _stunBindings;
+
+    public void TurnAllocated() => Interlocked.Increment(ref _turnAllocations);
+
+    public void TurnRefused() => Interlocked.Increment(ref _turnRefused);
+
+    public void TurnCarried(int bytes) => Interlocked.Add(ref _turnBytes, bytes);
+
+    public void TurnDrop() => Interlocked.Increment(ref _turnDrops);
+
+    public void StunBinding() => Interlocked.Increment(ref _stunBindings);
+
     public void ExitHandshake() => Interlocked.Increment(ref _exitHandshakes);
 
     public void ExitSent(int bytes) => Interlocked.Add(ref _exitSentBytes, bytes);
@@ -34,5 +50,10 @@ internal sealed partial class RelayCounters
         yield return new("wireguard_denied", Volatile.Read(ref _exitDenied));
         yield return new("wireguard_clients_suspended", Volatile.Read(ref _exitSuspended));
         yield return new("wireguard_clients_expired", Volatile.Read(ref _exitExpired));
+        yield return new("turn_allocations_made", Volatile.Read(ref _turnAllocations));
+        yield return new("turn_requests_refused", Volatile.Read(ref _turnRefused));
+        yield return new("turn_bytes", Volatile.Read(ref _turnBytes));
+        yield return new("turn_drops", Volatile.Read(ref _turnDrops));
+        yield return new("stun_bindings", Volatile.Read(ref _stunBindings));
     }
 }

@@ -2,6 +2,7 @@ using System.Net;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Network;
 using Diode.Tunnel.Platform.Service;
+using Diode.Tunnel.Relay.Turn;
 using Diode.Tunnel.Relay.WireGuardExit;
 using Microsoft.Extensions.Logging;
 
@@ -14,6 +15,7 @@ internal sealed class RelayExits : IAsyncDisposable
 
     private readonly SystemChanges? _changes;
     private readonly WireGuardExitHost? _wireGuard;
+    private readonly TurnHost? _turn;
 
     /// <summary>Takes back what a killed relay left on the system, also if no exit is wanted any more, and opens ports.</summary>
     /// <exception cref="PlatformException">Something that is wanted cannot be had; the hint says what to do.</exception>
@@ -30,6 +32,12 @@ internal sealed class RelayExits : IAsyncDisposable
             }
 
             ProcessPrivileges.RequireNetAdmin("diode-relay");
+        }
+
+        if (options.Turn is not null)
+        {
+            _turn = new TurnHost(core, clock, options.Turn, host, bind, logger);
+            core.Turn = _turn.Server;
         }
 
         if (!OperatingSystem.IsLinux())
@@ -58,6 +66,7 @@ internal sealed class RelayExits : IAsyncDisposable
         }
         catch
         {
+            _turn?.Dispose();
             _changes?.Dispose();
             throw;
         }
@@ -66,10 +75,14 @@ internal sealed class RelayExits : IAsyncDisposable
     /// <summary>Devices with an open WireGuard session.</summary>
     public int WireGuardClients => OperatingSystem.IsLinux() ? _wireGuard?.Core.ClientCount ?? 0 : 0;
 
+    /// <summary>Relayed addresses of TURN clients.</summary>
+    public int TurnAllocations => _turn?.Server.AllocationCount ?? 0;
+
     /// <summary>Begins to carry packets.</summary>
     /// <exception cref="PlatformException">The system refused.</exception>
     public void Start()
     {
+        _turn?.Start();
         if (OperatingSystem.IsLinux())
         {
             _wireGuard?.Start();
@@ -79,6 +92,7 @@ internal sealed class RelayExits : IAsyncDisposable
     /// <summary>A few times a second; never waits.</summary>
     public void Tick(long nowMs)
     {
+        _turn?.Tick(nowMs);
         if (OperatingSystem.IsLinux())
         {
             _wireGuard?.Tick(nowMs);
@@ -88,6 +102,7 @@ internal sealed class RelayExits : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _turn?.Dispose();
         if (OperatingSystem.IsLinux() && _wireGuard is not null)
         {
             await _wireGuard.DisposeAsync();

@@ -192,6 +192,7 @@ public sealed partial class RelayNode : IAsyncDisposable
             ["physical_ports"] = _core.PhysicalPorts.Count,
             ["accounts"] = _core.Tickets.AccountCount,
             ["wireguard_clients"] = _exits.WireGuardClients,
+            ["turn_allocations"] = _exits.TurnAllocations,
         };
         foreach ((string name, long value) in _peers?.ReadCounters() ?? [])
         {

@@ -1,6 +1,7 @@
 using System.Net;
 using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Sessions;
+using Diode.Tunnel.Relay.Turn;
 using Diode.Tunnel.Relay.WireGuardExit;
 
 namespace Diode.Tunnel.Relay;
@@ -37,6 +38,9 @@ public sealed record RelayOptions
 
     /// <summary>The exit for WireGuard clients; null = none. Needs root and Linux.</summary>
     public WireGuardExitOptions? WireGuard { get; init; }
+
+    /// <summary>TURN and STUN; null = none.</summary>
+    public TurnOptions? Turn { get; init; }
 
     /// <summary>Where this relay is, as people say it ("de"); told after the version.</summary>
     public string? Region { get; init; }

@@ -76,6 +76,13 @@ internal static class OptionText
         return text;
     }
 
+    /// <summary>An IPv4 address.</summary>
+    internal static IPAddress Ipv4Address(string text) =>
+        IPAddress.TryParse(text, out IPAddress? address) && address.ToString() == text
+        && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork
+            ? address
+            : throw new FormatException($"'{text}' is not an IPv4 address.");
+
     /// <summary>Letters, digits and hyphens, at most 32.</summary>
     internal static string Region(string text) =>
         text.Length is > 0 and <= 32 && text.All(static c => char.IsAsciiLetterOrDigit(c) || c == '-')

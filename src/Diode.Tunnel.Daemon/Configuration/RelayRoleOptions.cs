@@ -49,7 +49,7 @@ public sealed record RelayRoleOptions
     /// <summary>UDP port of the exit for WireGuard clients; null = no exit.</summary>
     public int? WireGuardListen { get; init; }
 
-    /// <summary>Name or address WireGuard and TURN clients are told; null = <see cref="Host"/>.</summary>
+    /// <summary>Name or address WireGuard clients are told; null = <see cref="Host"/>.</summary>
     public string? WireGuardHost { get; init; }
 
     /// <summary>The network WireGuard clients get their addresses from; null = a free one.</summary>
@@ -57,6 +57,12 @@ public sealed record RelayRoleOptions
 
     /// <summary>Most a WireGuard client may send, and receive, in megabits per second; 0 = no limit.</summary>
     public int WireGuardClientRate { get; init; } = 250;
+
+    /// <summary>UDP port of TURN and STUN; null = none.</summary>
+    public int? TurnListen { get; init; }
+
+    /// <summary>IPv4 address that peers of TURN clients reach this machine by; null = found out.</summary>
+    public IPAddress? TurnAddress { get; init; }
 
     /// <summary>Region of the relay as people see it; null = not told.</summary>
     public string? Region { get; init; }
@@ -95,6 +101,10 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { WireGuardPool = OptionText.Ipv4Network(v[0]) }),
             new("wireguard-client-rate", "MBIT", "Most a WireGuard client may send, and receive, per second; 0 = no limit (default 250).", false,
                 (o, v) => o with { WireGuardClientRate = OptionText.Number(v[0], 0, 100_000) }),
+            new("turn-listen", "PORT", "Serve TURN and STUN on this UDP port, usually 19403 (default: none).", false,
+                (o, v) => o with { TurnListen = OptionText.Number(v[0], 1, 65535) }),
+            new("turn-address", "ADDRESS", "IPv4 address the internet reaches this machine by, if it is behind a NAT (default: as --host).", false,
+                (o, v) => o with { TurnAddress = OptionText.Ipv4Address(v[0]) }),
             new("region", "TEXT", "Where this relay is, as people say it, such as de (default: not told).", false,
                 (o, v) => o with { Region = OptionText.Region(v[0]) }),
         ]);

@@ -5,6 +5,7 @@ using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Relay;
 using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.RelayPeers;
+using Diode.Tunnel.Relay.Turn;
 using Diode.Tunnel.Relay.WireGuardExit;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -50,6 +51,9 @@ internal static class RelayRole
                 Chains = ChainOptions.Parse(options.Chains),
                 PaysMetaTransactions = options.PaysMetaTransactions,
                 Region = options.Region,
+                Turn = options.TurnListen is not int turnPort
+                    ? null
+                    : new TurnOptions { Port = turnPort, ExternalAddress = options.TurnAddress },
                 WireGuard = options.WireGuardListen is not int wireGuardPort
                     ? null
                     : new WireGuardExitOptions

@@ -1,5 +1,6 @@
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Relay.Accounting;
+using Diode.Tunnel.Relay.Datagrams;
 using Diode.Tunnel.Relay.Sessions;
 using Diode.Tunnel.WireGuard;
 

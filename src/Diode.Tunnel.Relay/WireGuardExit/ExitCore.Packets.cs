@@ -18,7 +18,7 @@ internal sealed partial class ExitCore
     /// <summary>Tells which addresses are this machine's.</summary>
     public void SetOwnAddresses(IEnumerable<IPAddress> addresses)
     {
-        _destinations = new ExitDestinations(_pool.Network, _pool.Gateway, addresses);
+        _destinations = new ExitDestinations(addresses, _pool.Network, _pool.Gateway);
     }
 
     /// <summary>Takes a datagram from the internet. One thread.</summary>

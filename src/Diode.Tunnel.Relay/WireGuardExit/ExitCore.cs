@@ -70,7 +70,7 @@ internal sealed partial class ExitCore : IWireGuardExit, IWireGuardOutput, IDisp
         _pool = new ExitAddressPool(pool);
         _maxClients = Math.Min(options.MaxClients, _pool.Capacity);
         _clientBytesPerSecond = options.ClientMegabits * 125_000L;
-        _destinations = new ExitDestinations(pool, _pool.Gateway, []);
+        _destinations = new ExitDestinations([], pool, _pool.Gateway);
         _wireGuard = new WireGuardInterface(
             privateKey,
             new WireGuardOptions

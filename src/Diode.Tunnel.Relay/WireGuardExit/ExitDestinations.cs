@@ -12,26 +12,33 @@ namespace Diode.Tunnel.Relay.WireGuardExit;
 internal sealed class ExitDestinations
 {
     private readonly (uint Network, uint Mask)[] _denied;
-    private readonly uint _gateway;
+    private readonly uint[] _own;
+    private readonly uint? _gateway;
 
     /// <summary>Takes what is denied besides the special ranges of RFC 6890.</summary>
-    /// <param name="pool">The clients' own network.</param>
-    /// <param name="gateway">The exit's address in it, which may be reached (it answers echo requests only).</param>
     /// <param name="ownAddresses">Addresses of this machine.</param>
-    public ExitDestinations(IPNetwork pool, IPAddress gateway, IEnumerable<IPAddress> ownAddresses)
+    /// <param name="pool">The clients' own network, if they have one.</param>
+    /// <param name="gateway">The exit's address in it, which may be reached (it answers echo requests only).</param>
+    public ExitDestinations(IEnumerable<IPAddress> ownAddresses, IPNetwork? pool = null, IPAddress? gateway = null)
     {
-        IEnumerable<IPNetwork> own = ownAddresses
+        _gateway = gateway is null ? null : ExitAddressPool.ToNumber(gateway);
+        _own = [.. ownAddresses
             .Where(static address => address.AddressFamily == AddressFamily.InterNetwork)
-            .Select(static address => new IPNetwork(address, 32));
-        _gateway = ExitAddressPool.ToNumber(gateway);
-        _denied = [.. FirewallPrefixes.DeniedIpv4.Append(pool).Concat(own).Select(static network =>
-            (ExitAddressPool.ToNumber(network.BaseAddress), uint.MaxValue << (32 - network.PrefixLength)))];
+            .Select(ExitAddressPool.ToNumber)];
+        IEnumerable<IPNetwork> denied = pool is { } network ? FirewallPrefixes.DeniedIpv4.Append(network) : FirewallPrefixes.DeniedIpv4;
+        _denied = [.. denied.Select(static prefix =>
+            (ExitAddressPool.ToNumber(prefix.BaseAddress), uint.MaxValue << (32 - prefix.PrefixLength)))];
     }
 
+    /// <summary>Whether an address is this machine's.</summary>
+    public bool IsOwn(uint destination) => _own.AsSpan().Contains(destination);
+
     /// <summary>Whether an IPv4 packet of a client may go on.</summary>
-    public bool IsAllowed(ReadOnlySpan<byte> packet)
+    public bool IsAllowed(ReadOnlySpan<byte> packet) => IsAllowed(BinaryPrimitives.ReadUInt32BigEndian(packet[16..]));
+
+    /// <summary>Whether an address may be reached.</summary>
+    public bool IsAllowed(uint destination)
     {
-        uint destination = BinaryPrimitives.ReadUInt32BigEndian(packet[16..]);
         if (destination == _gateway)
         {
             return true;
@@ -45,6 +52,6 @@ internal sealed class ExitDestinations
             }
         }
 
-        return true;
+        return !IsOwn(destination);
     }
 }

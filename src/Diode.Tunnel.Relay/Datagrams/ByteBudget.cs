@@ -1,4 +1,4 @@
-namespace Diode.Tunnel.Relay.WireGuardExit;
+namespace Diode.Tunnel.Relay.Datagrams;
 
 /// <summary>Allows a rate of bytes with a burst of a quarter of a second. Not thread-safe; starts full.</summary>
 internal struct ByteBudget
