@@ -16,7 +16,7 @@ internal sealed class RelayUnderTest : IDisposable
     {
         _process.StartInfo = new ProcessStartInfo(
             "taskset",
-            ["-c", options.RelayCore, options.Relay, "relay", "--listen", "127.0.0.1:0", "--state-dir", _folder, "--log-level", "warning"])
+            ["-c", options.RelayCore, options.Relay, "relay", "--listen", "127.0.0.1:0", "--state-dir", _folder, "--peer-listen", "none", "--log-level", "warning"])
         {
             RedirectStandardOutput = true,
         };

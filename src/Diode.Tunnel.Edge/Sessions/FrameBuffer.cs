@@ -98,7 +98,10 @@ internal sealed class FrameBuffer : IBufferWriter<byte>
         }
         else
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(SmallSize, Math.Max(length + count, 2 * length)));
+            // A frame that was begun says how long it gets: room for all of it at once, so that it is not copied again; but only when much of
+            // it is there, since saying so costs a peer nothing.
+            int frame = length >= SmallSize / 2 ? HeaderLength + BinaryPrimitives.ReadUInt16BigEndian(_array.AsSpan(_start)) : 0;
+            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(Math.Max(SmallSize, frame + count), Math.Max(length + count, 2 * length)));
             _array.AsSpan(_start, length).CopyTo(larger);
             if (_array.Length > 0)
             {

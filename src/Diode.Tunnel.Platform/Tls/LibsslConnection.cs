@@ -45,7 +45,7 @@ internal sealed class LibsslConnection : SafeHandle
     public override bool IsInvalid => handle == 0;
 
     /// <summary>The BIO with bytes from the peer.</summary>
-    public nint Input { get; }
+    public nint Input { get; private set; }
 
     /// <summary>The BIO with bytes for the peer.</summary>
     public nint Output { get; private set; }
@@ -65,6 +65,17 @@ internal sealed class LibsslConnection : SafeHandle
         {
             Libssl.SSL_set0_wbio(handle, output);
             Output = output;
+        }
+    }
+
+    /// <summary>The same for the empty input BIO.</summary>
+    public void RenewInput()
+    {
+        nint input = Libcrypto.BIO_new(Libcrypto.BIO_s_mem());
+        if (input != 0)
+        {
+            Libssl.SSL_set0_rbio(handle, input);
+            Input = input;
         }
     }
 

@@ -13,6 +13,7 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
     // Memory BIOs keep their largest size. Input goes in by small pieces, output above the limit gets a new BIO, so that
     // an idle connection stays small whatever it once carried.
     private const int InputChunk = 4 * 1024;
+    private const int LargeInputChunk = 32 * 1024;
     private const int OutputKept = 8 * 1024;
     private const int MinPlaintextSpan = 2 * 1024;
 
@@ -20,6 +21,7 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
     private readonly nint _ssl;
     private int _pendingOutput;
     private int _largestOutput;
+    private bool _largeInput;
 
     public LibsslEngine(
         TlsRole role,
@@ -70,14 +72,26 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
         }
 
         _pendingOutput -= read;
-        if (_pendingOutput == 0 && _largestOutput > OutputKept)
+        if (!KeepsBuffers)
         {
-            _connection.RenewOutput();
-            _largestOutput = 0;
+            TrimOutput();
         }
 
         GC.KeepAlive(this);
         return read;
+    }
+
+    public override void Trim()
+    {
+        ObjectDisposedException.ThrowIf(_connection.IsClosed, this);
+        TrimOutput();
+        if (_largeInput && Libcrypto.BIO_ctrl_pending(_connection.Input) == 0)
+        {
+            _connection.RenewInput();
+            _largeInput = false;
+        }
+
+        GC.KeepAlive(this);
     }
 
     /// <summary>
@@ -117,7 +131,9 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
         TlsResult result = TlsResult.Ok;
         while (result == TlsResult.Ok && !records.IsEmpty)
         {
-            ReadOnlySpan<byte> chunk = records[..Math.Min(records.Length, InputChunk)];
+            int most = KeepsBuffers ? LargeInputChunk : InputChunk;
+            ReadOnlySpan<byte> chunk = records[..Math.Min(records.Length, most)];
+            _largeInput |= chunk.Length > InputChunk;
             records = records[chunk.Length..];
             fixed (byte* start = chunk)
             {
@@ -163,6 +179,15 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
     {
         MeasureOutput();
         GC.KeepAlive(this);
+    }
+
+    private void TrimOutput()
+    {
+        if (_pendingOutput == 0 && _largestOutput > OutputKept)
+        {
+            _connection.RenewOutput();
+            _largestOutput = 0;
+        }
     }
 
     /// <summary>The library must mean the certificate that was checked, byte by byte; only it and nothing else.</summary>

@@ -35,6 +35,17 @@ public abstract class TlsEngine : IDisposable
     /// <summary>Number of bytes waiting for <see cref="ReadOutput"/>.</summary>
     public abstract int PendingOutput { get; }
 
+    /// <summary>
+    /// Whether buffers that a burst of data made stay until <see cref="Trim"/>: for owners who call that when a connection has been quiet
+    /// for a while. Otherwise they are given back at once, which costs time while data flows.
+    /// </summary>
+    public bool KeepsBuffers { get; set; }
+
+    /// <summary>Gives back what <see cref="KeepsBuffers"/> kept, as far as it is empty.</summary>
+    public virtual void Trim()
+    {
+    }
+
     /// <summary>Takes bytes from the peer, in any cut, and writes the application data in them.</summary>
     /// <param name="ciphertext">Everything that was read from the transport; consumed entirely.</param>
     /// <param name="plaintext">Receives at most as many bytes as came in.</param>

@@ -79,6 +79,7 @@ internal sealed partial class EdgeConnection
 
     private bool TryFill()
     {
+        _isActive = true;
         _sendBuffer ??= ArrayPool<byte>.Shared.Rent(SendSize);
         _sendFrom = 0;
         lock (_tlsGate)

@@ -38,6 +38,8 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
     private RoomSignal? _room;
     private Action? _onHandshakeEnd;
     private int _reason;
+    private volatile bool _isActive;
+    private bool _isTrimmed;
 
     /// <summary>Takes over an accepted, non-blocking socket and a fresh server engine.</summary>
     public EdgeConnection(
@@ -55,6 +57,7 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         _onHandshakeEnd = onHandshakeEnd;
         _socket = socket;
         _tls = tls;
+        _tls.KeepsBuffers = true;
         _core = core;
         _clock = clock;
         _logger = logger;
@@ -115,6 +118,34 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         if (TrySetReason(reason))
         {
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+        }
+    }
+
+    /// <summary>Gives the buffers of TLS back when nothing came or went since the last call. Seldom, from one thread.</summary>
+    public void TrimWhenQuiet()
+    {
+        if (_isActive)
+        {
+            _isActive = false;
+            _isTrimmed = false;
+            return;
+        }
+
+        if (!_isTrimmed && _tlsGate.TryEnter())
+        {
+            try
+            {
+                if (!_released)
+                {
+                    _tls.Trim();
+                }
+
+                _isTrimmed = true;
+            }
+            finally
+            {
+                _tlsGate.Exit();
+            }
         }
     }
 
@@ -269,6 +300,7 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         bool hasOutput;
         lock (_tlsGate)
         {
+            _isActive = true;
             result = _tls.Receive(ciphertext, session.Edge.Input);
             hasOutput = _tls.PendingOutput > 0;
         }

@@ -14,6 +14,7 @@ namespace Diode.Tunnel.Relay.Listening;
 internal sealed class EdgeListener : IDisposable
 {
     private const int Backlog = 512;
+    private const long TrimIntervalMs = 2000;
 
     private readonly RelayCore _core;
     private readonly RelayClock _clock;
@@ -24,6 +25,7 @@ internal sealed class EdgeListener : IDisposable
     private readonly List<Task> _loops = [];
     private readonly ConcurrentDictionary<EdgeConnection, Task> _connections = new();
     private readonly CancellationTokenSource _stop = new();
+    private long _trimmedMs;
 
     public EdgeListener(RelayCore core, RelayClock clock, TlsIdentity identity, ILogger logger)
     {
@@ -76,8 +78,15 @@ internal sealed class EdgeListener : IDisposable
     public void Tick(long nowMs)
     {
         long sendTimeoutMs = (long)_core.Limits.SendTimeout.TotalMilliseconds;
+        bool trims = nowMs - _trimmedMs >= TrimIntervalMs;
+        _trimmedMs = trims ? nowMs : _trimmedMs;
         foreach ((EdgeConnection connection, _) in _connections)
         {
+            if (trims)
+            {
+                connection.TrimWhenQuiet();
+            }
+
             if (!connection.IsEstablished && nowMs >= connection.HandshakeUntilMs)
             {
                 connection.Close(CloseReason.HandshakeTimeout);

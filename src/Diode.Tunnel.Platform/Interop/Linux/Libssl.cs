@@ -88,6 +88,9 @@ internal static unsafe partial class Libssl
     public static partial void SSL_set_bio(nint ssl, nint readBio, nint writeBio);
 
     [LibraryImport(Library)]
+    public static partial void SSL_set0_rbio(nint ssl, nint readBio);
+
+    [LibraryImport(Library)]
     public static partial void SSL_set0_wbio(nint ssl, nint writeBio);
 
     [LibraryImport(Library)]

@@ -59,6 +59,36 @@ public abstract class TlsEngineTests(TlsBackend clientBackend, TlsBackend server
     }
 
     [Fact]
+    public void Buffers_can_be_given_back_at_any_time()
+    {
+        using EnginePair pair = new(clientBackend, serverBackend);
+        pair.Client.KeepsBuffers = true;
+        pair.Server.KeepsBuffers = true;
+        pair.Client.Trim();
+        pair.Exchange();
+        byte[] data = new byte[100_000];
+        new Random(7).NextBytes(data);
+        ArrayBufferWriter<byte> received = new();
+        for (int round = 0; round < 3; round++)
+        {
+            pair.Client.Send(data);
+            byte[] wire = new byte[pair.Client.PendingOutput];
+
+            // In the middle of output, and of a record that came in part.
+            int half = pair.Client.ReadOutput(wire.AsSpan(0, wire.Length / 2));
+            pair.Client.Trim();
+            Assert.Equal(wire.Length - half, pair.Client.ReadOutput(wire.AsSpan(half)));
+            pair.Client.Trim();
+            received.ResetWrittenCount();
+            Assert.Equal(TlsResult.Ok, pair.Server.Receive(wire.AsSpan(0, wire.Length - 100), received));
+            pair.Server.Trim();
+            Assert.Equal(TlsResult.Ok, pair.Server.Receive(wire.AsSpan(wire.Length - 100), received));
+            pair.Server.Trim();
+            Assert.True(data.AsSpan().SequenceEqual(received.WrittenSpan));
+        }
+    }
+
+    [Fact]
     public void Receive_takes_many_records_at_once()
     {
         using EnginePair pair = new(clientBackend, serverBackend);
