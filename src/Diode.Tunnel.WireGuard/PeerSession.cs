@@ -9,7 +9,7 @@ namespace Diode.Tunnel.WireGuard;
 /// The state machine of one peer (WireGuard §6). Sealing and receiving with a live keypair take no lock of this class;
 /// everything that changes state happens under the peer's lock.
 /// </summary>
-internal sealed class PeerSession : IDisposable
+internal sealed partial class PeerSession : IDisposable
 {
     private const long NoHandshake = long.MinValue;
 
@@ -73,7 +73,12 @@ internal sealed class PeerSession : IDisposable
     }
 
     /// <summary>An authenticated transport message arrived under one of this peer's keypairs.</summary>
-    public void OnTransport(Keypair keypair, object? endpoint, int datagramLength, bool isKeepalive, long now)
+    /// <param name="keypair">The keypair.</param>
+    /// <param name="endpoint">The path it came by.</param>
+    /// <param name="bytes">Length of the message, or of several that came together.</param>
+    /// <param name="isKeepalive">None of them carried a packet.</param>
+    /// <param name="now">Monotonic ticks.</param>
+    public void OnTransport(Keypair keypair, object? endpoint, int bytes, bool isKeepalive, long now)
     {
         if (_keypairs.Next == keypair)
         {
@@ -84,7 +89,7 @@ internal sealed class PeerSession : IDisposable
             Converge(keypair);
         }
 
-        Peer.Heard(endpoint, datagramLength);
+        Peer.Heard(endpoint, bytes);
         _timers.AuthenticatedReceived(now);
         RenewOnReceive(now);
         if (!isKeepalive)

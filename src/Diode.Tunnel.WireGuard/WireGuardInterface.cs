@@ -16,7 +16,7 @@ namespace Diode.Tunnel.WireGuard;
 /// and through <see cref="IWireGuardOutput"/>. Thread-safe; several threads may seal and receive at once.
 /// </summary>
 /// <remarks>Every <c>now</c> is a monotonic time in ticks of 100 ns with any origin.</remarks>
-public sealed class WireGuardInterface : IDisposable
+public sealed partial class WireGuardInterface : IDisposable
 {
     private readonly Lock _peersGate = new();
     private readonly ConcurrentDictionary<TunnelPublicKey, Peer> _peers = new();

@@ -23,6 +23,16 @@ internal sealed class PlatformAeadFactory : IAeadFactory
             return key.Open(counter, ciphertextThenTag, associatedData);
         }
 
+        public void SealTrain(ulong firstCounter, Span<byte> train, int stride, int skip)
+        {
+            key.SealTrain(firstCounter, train, stride, skip);
+        }
+
+        public ulong OpenTrain(ReadOnlySpan<ulong> counters, Span<byte> train, int stride, int skip)
+        {
+            return key.OpenTrain(counters, train, stride, skip);
+        }
+
         public void Dispose()
         {
             key.Dispose();

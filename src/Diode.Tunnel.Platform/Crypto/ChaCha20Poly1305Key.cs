@@ -75,6 +75,42 @@ public abstract class ChaCha20Poly1305Key : IDisposable
         return false;
     }
 
+    /// <summary>
+    /// Encrypts the messages of a train in place, each under the next counter and without associated data. Message i begins at
+    /// i × <paramref name="stride"/> and ends where the next begins; the last may be shorter.
+    /// </summary>
+    /// <param name="firstCounter">Never twice under one key, nor any of those that follow.</param>
+    /// <param name="train">The messages, one behind the other, each with 16 bytes of room at its end.</param>
+    /// <param name="stride">Bytes from one message to the next.</param>
+    /// <param name="skip">Bytes at the start of each message that are left alone.</param>
+    public virtual void SealTrain(ulong firstCounter, Span<byte> train, int stride, int skip)
+    {
+        for (int start = 0; start < train.Length; start += stride)
+        {
+            int end = Math.Min(start + stride, train.Length);
+            Seal(firstCounter++, train[(start + skip)..end]);
+        }
+    }
+
+    /// <summary>Verifies and decrypts the messages of a train in place, laid out as in <see cref="SealTrain"/>.</summary>
+    /// <param name="counters">The counter of each message, at most 64.</param>
+    /// <param name="train">The messages; what does not verify is left undefined.</param>
+    /// <param name="stride">Bytes from one message to the next.</param>
+    /// <param name="skip">Bytes at the start of each message that are left alone.</param>
+    /// <returns>Bit i is set if message i was verified.</returns>
+    public virtual ulong OpenTrain(ReadOnlySpan<ulong> counters, Span<byte> train, int stride, int skip)
+    {
+        ulong opened = 0;
+        for (int i = 0; i < counters.Length; i++)
+        {
+            int start = i * stride;
+            int end = Math.Min(start + stride, train.Length);
+            opened |= Open(counters[i], train[(start + skip)..end]) ? 1UL << i : 0;
+        }
+
+        return opened;
+    }
+
     /// <summary>Zeroes the key.</summary>
     public void Dispose()
     {

@@ -21,6 +21,16 @@ internal sealed class ExitAead : IAeadFactory
         public bool Open(ulong counter, Span<byte> ciphertextThenTag, ReadOnlySpan<byte> associatedData) =>
             key.Open(counter, ciphertextThenTag, associatedData);
 
+        public void SealTrain(ulong firstCounter, Span<byte> train, int stride, int skip)
+        {
+            key.SealTrain(firstCounter, train, stride, skip);
+        }
+
+        public ulong OpenTrain(ReadOnlySpan<ulong> counters, Span<byte> train, int stride, int skip)
+        {
+            return key.OpenTrain(counters, train, stride, skip);
+        }
+
         public void Dispose() => key.Dispose();
     }
 }

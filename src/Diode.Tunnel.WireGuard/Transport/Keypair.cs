@@ -68,6 +68,53 @@ internal sealed class Keypair : IDisposable
         return counter < WireGuardConstants.RejectAfterMessages;
     }
 
+    /// <summary>Takes consecutive counters for the messages of a train; all or none.</summary>
+    public bool TryTakeCounters(int count, out ulong first)
+    {
+        first = 0;
+        if (NextCounter >= WireGuardConstants.RejectAfterMessages)
+        {
+            return false;
+        }
+
+        first = Interlocked.Add(ref _nextCounter, (ulong)count) - (ulong)count;
+        return first + (ulong)count <= WireGuardConstants.RejectAfterMessages;
+    }
+
+    /// <summary>Seals a train in place. False only after dispose.</summary>
+    public bool TrySealTrain(ulong firstCounter, Span<byte> train, int stride)
+    {
+        return _send.TrySealTrain(firstCounter, train, stride, WireGuardConstants.TransportHeaderLength);
+    }
+
+    /// <summary>Opens a train in place, without looking at the replay window; bit i is message i.</summary>
+    public ulong OpenTrain(ReadOnlySpan<ulong> counters, Span<byte> train, int stride)
+    {
+        return _receive.OpenTrain(counters, train, stride, WireGuardConstants.TransportHeaderLength);
+    }
+
+    /// <summary>Accepts the counters of opened messages that are seen the first time.</summary>
+    /// <param name="counters">Of all messages of the train.</param>
+    /// <param name="opened">Bit i: message i was opened.</param>
+    /// <returns>Those of <paramref name="opened"/> that are accepted.</returns>
+    public ulong AcceptTrain(ReadOnlySpan<ulong> counters, ulong opened)
+    {
+        ulong accepted = 0;
+        lock (_windowGate)
+        {
+            for (int i = 0; i < counters.Length; i++)
+            {
+                ulong bit = 1UL << i;
+                if ((opened & bit) != 0 && _window.TryAccept(counters[i]))
+                {
+                    accepted |= bit;
+                }
+            }
+        }
+
+        return accepted;
+    }
+
     /// <summary>Seals in place. False only after dispose.</summary>
     public bool TrySeal(ulong counter, Span<byte> plaintextThenTag)
     {

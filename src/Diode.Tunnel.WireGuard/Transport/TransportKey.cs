@@ -62,6 +62,45 @@ internal sealed class TransportKey : IDisposable
         }
     }
 
+    /// <summary>Seals the messages of a train in place, see <see cref="IAeadKey.SealTrain"/>. False only after dispose.</summary>
+    public bool TrySealTrain(ulong firstCounter, Span<byte> train, int stride, int skip)
+    {
+        Context? context = Enter();
+        if (context is null)
+        {
+            return false;
+        }
+
+        try
+        {
+            context.Aead.SealTrain(firstCounter, train, stride, skip);
+            return true;
+        }
+        finally
+        {
+            context.Gate.Exit();
+        }
+    }
+
+    /// <summary>Opens the messages of a train in place, see <see cref="IAeadKey.OpenTrain"/>; none after dispose.</summary>
+    public ulong OpenTrain(ReadOnlySpan<ulong> counters, Span<byte> train, int stride, int skip)
+    {
+        Context? context = Enter();
+        if (context is null)
+        {
+            return 0;
+        }
+
+        try
+        {
+            return context.Aead.OpenTrain(counters, train, stride, skip);
+        }
+        finally
+        {
+            context.Gate.Exit();
+        }
+    }
+
     /// <summary>Waits for calls under way, then erases every copy of the key.</summary>
     public void Dispose()
     {
