@@ -1,3 +1,5 @@
+using Diode.Tunnel.Platform.Tun.Offload;
+
 namespace Diode.Tunnel.Platform.Buffers;
 
 /// <summary>
@@ -37,6 +39,9 @@ public sealed class PacketBuffer
     /// <summary>Length of the packet in bytes.</summary>
     public int Length { get; set; }
 
+    /// <summary>How to cut the packet if it is a super-packet of an adapter; the default for an ordinary packet.</summary>
+    public SegmentLayout Layout { get; set; }
+
     /// <summary>The packet.</summary>
     public Span<byte> Span => Array.AsSpan(Offset, Length);
 
@@ -57,6 +62,7 @@ public sealed class PacketBuffer
     {
         Offset = Headroom;
         Length = 0;
+        Layout = default;
     }
 
     /// <summary>Copies a packet in, replacing the content.</summary>

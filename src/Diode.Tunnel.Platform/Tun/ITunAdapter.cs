@@ -1,4 +1,5 @@
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Tun.Offload;
 
 namespace Diode.Tunnel.Platform.Tun;
 
@@ -18,6 +19,9 @@ public interface ITunAdapter : IDisposable
     /// <summary>Longest IP packet in bytes, as set when the adapter was opened.</summary>
     int Mtu { get; }
 
+    /// <summary>What is in use now: asked for, allowed, tested and not failed since.</summary>
+    TunOffloads Active => TunOffloads.None;
+
     /// <summary>Packets from the system that were lost: too long for a buffer.</summary>
     long ReadDrops { get; }
 
@@ -27,6 +31,7 @@ public interface ITunAdapter : IDisposable
     /// <summary>
     /// Replaces the content of <paramref name="batch"/> with packets from the system. Blocks until there is at least
     /// one, then takes what is there without blocking again. Buffers are rented by the batch and owned by it.
+    /// With offloads a buffer may hold a super-packet (<see cref="PacketBuffer.Layout"/>); all others are complete.
     /// </summary>
     /// <returns>Number of packets; 0 after <see cref="Stop"/> or dispose.</returns>
     /// <exception cref="PlatformException">The adapter failed for good, for example because it was deleted.</exception>
@@ -39,6 +44,9 @@ public interface ITunAdapter : IDisposable
     /// <summary>Hands all packets of a batch to the system, in order. The batch keeps its buffers and count.</summary>
     /// <returns>How many were accepted; the rest is counted as dropped.</returns>
     int Write(PacketBatch batch);
+
+    /// <summary>Creates a writer that gathers and, with offloads, merges packets. For one thread; the caller disposes it.</summary>
+    ITunWriter CreateWriter() => new PlainTunWriter(this);
 
     /// <summary>Makes the running and every later <see cref="Read"/> return 0. Writing stays possible.</summary>
     void Stop();
