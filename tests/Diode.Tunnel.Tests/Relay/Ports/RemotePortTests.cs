@@ -1,4 +1,5 @@
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Testing.Relay;
@@ -20,9 +21,11 @@ public sealed class RemotePortTests
 
     public RemotePortTests()
     {
-        _network = new DirectNetwork(_far);
+        _network = new DirectNetwork(_near, _far);
         _near.Core.Network = _network;
+        _far.Core.Network = new DirectNetwork(_far, _near);
         _opener = _near.Connect();
+        _opener.AskTicket(1, 100_000);
         _target = _far.Connect();
         _near.Expect(NearRef);
         _far.Expect(FarRef);
@@ -75,7 +78,6 @@ public sealed class RemotePortTests
         Assert.Equal(["[error invalid port]"], _opener.ReadTexts());
         _opener.Send("portopen", _target.Device.Address, "tls:22", "rw");
         Assert.Equal(["[error not found]"], _opener.ReadTexts());
-        _opener.AskTicket(1, 1);
         _opener.Send("portopen", _target.Device.Address, "tls:22", "rwp");
         _near.Advance(TimeSpan.FromSeconds(36));
         Assert.Contains("[error unknown]", _opener.ReadTexts());
@@ -94,6 +96,40 @@ public sealed class RemotePortTests
         _opener.Disconnect();
         _target.ReadTexts();
         _target.Send("response", FarRef, "ok");
+        Assert.Equal(["[portclose 0x02222222]"], _target.ReadTexts());
+        AssertNothingIsLeft();
+    }
+
+    [Fact]
+    public void A_relay_speaks_only_for_devices_whose_tickets_name_it()
+    {
+        _network.Claimed = _far.Key.Address;
+        _opener.Send("portopen", _target.Device.Address, "tls:22", "rwp");
+        Assert.Equal(["[error invalid ticket]"], _opener.ReadTexts());
+        _network.Claimed = _near.Key.Address;
+        RelayPeer stranger = _near.Connect();
+        stranger.Send("portopen", _target.Device.Address, "tls:22", "rwp");
+        Assert.Equal(["[error invalid ticket]"], stranger.ReadTexts());
+        Assert.Empty(_target.ReadTexts());
+        AssertNothingIsLeft();
+        _near.Expect(NearRef);
+        Open("rwp");
+    }
+
+    [Fact]
+    public void The_target_is_asked_when_the_opener_was_looked_up()
+    {
+        var lookup = new TaskCompletionSource();
+        ((DirectNetwork)_far.Core.Network!).Lookup = lookup;
+        _opener.Send("portopen", _target.Device.Address, "tls:22", "rwp");
+        Assert.Empty(_target.ReadTexts());
+        lookup.SetResult();
+        IReadOnlyList<string> asked = [];
+        Assert.True(SpinWait.SpinUntil(() => (asked = [.. _target.ReadTexts()]).Count > 0, 5000));
+        Assert.Equal([$"[portopen tls:22 0x{FarRef:x8} {_opener.Device.Address}]"], asked);
+        _target.Send("response", FarRef, "ok");
+        Assert.Equal([$"[response ok 0x{NearRef:x8}]"], _opener.ReadTexts());
+        _opener.Disconnect();
         Assert.Equal(["[portclose 0x02222222]"], _target.ReadTexts());
         AssertNothingIsLeft();
     }
@@ -169,11 +205,27 @@ public sealed class RemotePortTests
     }
 
     /// <summary>Both sides of a link in one place; queues nothing.</summary>
-    private sealed class DirectNetwork(RelayWorld far) : IObjectNetwork
+    private sealed class DirectNetwork(RelayWorld near, RelayWorld far) : IObjectNetwork
     {
         public bool Answers { get; set; } = true;
 
-        public ValueTask<byte[]?> FindObjectAsync(ReadOnlyMemory<byte> key, CancellationToken cancel) => default;
+        /// <summary>Who the other relay takes this one for.</summary>
+        public Address Claimed { get; set; } = near.Core.Address;
+
+        public TaskCompletionSource? Lookup { get; set; }
+
+        public async ValueTask<byte[]?> FindObjectAsync(ReadOnlyMemory<byte> key, CancellationToken cancel)
+        {
+            await (Lookup?.Task ?? Task.CompletedTask);
+            if (far.Core.Tickets.Find(new Address(key.Span)) is not Ticket ticket)
+            {
+                return null;
+            }
+
+            var writer = new Diode.Tunnel.Ethereum.Rlp.RlpWriter();
+            ticket.WriteObject(writer);
+            return writer.ToArray();
+        }
 
         public ValueTask<byte[]?> FindNodeAsync(Address relay, CancellationToken cancel) => default;
 
@@ -181,7 +233,7 @@ public sealed class RemotePortTests
 
         public IReadOnlyList<NetworkNode> ListNodes() => [];
 
-        public void Publish(Diode.Tunnel.Edge.Tickets.Ticket ticket)
+        public void Publish(Ticket ticket)
         {
         }
 
@@ -197,13 +249,13 @@ public sealed class RemotePortTests
                 return;
             }
 
-            var near = new Side();
-            var remote = new Side { Opener = end, Other = near };
-            near.Other = remote;
+            var ours = new Side { Relay = far.Core.Address };
+            var remote = new Side { Relay = Claimed, Opener = end, Other = ours };
+            ours.Other = remote;
             remote.Local = end;
             string error = far.Core.RemoteDevices.OpenPort(
                 remote, device, opener, name, far.NowMs, out IRemotePortEnd? target);
-            near.Local = target;
+            ours.Local = target;
             if (error.Length > 0)
             {
                 end.OnFailed(System.Text.Encoding.ASCII.GetBytes(error));
@@ -222,7 +274,7 @@ public sealed class RemotePortTests
 
         public IRemotePortEnd? Local { get; set; }
 
-        public Address Relay => default;
+        public Address Relay { get; init; }
 
         public void Confirm()
         {
