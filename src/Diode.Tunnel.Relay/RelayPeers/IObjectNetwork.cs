@@ -46,7 +46,7 @@ internal interface IObjectNetwork
     /// <summary>
     /// Opens a port to a device that is connected to another relay (flag <c>p</c>): finds its ticket, reaches the relay
     /// named in it, asks there. Ends with exactly one of <see cref="IRemotePortEnd.OnOpened"/> and
-    /// <see cref="IRemotePortEnd.OnFailed"/>, from another thread, 35 s later at most.
+    /// <see cref="IRemotePortEnd.OnFailed"/>, from another thread; a relay that is asked has 35 s to answer.
     /// </summary>
     /// <param name="device">The device that is to accept.</param>
     /// <param name="opener">The device that asks.</param>
