@@ -14,14 +14,19 @@ namespace Diode.Tunnel.Engine;
 /// </content>
 public sealed partial class TunnelEngine
 {
-    /// <summary>Devices of no fleet that are known at the same time; the one asked for longest ago gives way.</summary>
+    /// <summary>Devices of no fleet that are known at the same time; the one that was met first gives way.</summary>
     private const int MaxAddressed = 256;
+
+    /// <summary>New ones in a second: each costs a new address book, and any program can ask for names.</summary>
+    private const int MaxMetPerSecond = 16;
 
     /// <summary>Longest time a name question waits for the engine.</summary>
     private static readonly TimeSpan MeetTimeout = TimeSpan.FromMilliseconds(500);
 
     private readonly List<Address> _addressed = [];
     private readonly Dictionary<Address, PlainTarget> _plainTargets = [];
+    private long _metSecond;
+    private int _metInSecond;
 
     /// <summary>Allows or forbids clear text (tcp and udp ports) towards a device. In force when it returns, for new connections.</summary>
     /// <param name="device">Address, label or <c>label.fleet</c>.</param>
@@ -94,6 +99,14 @@ public sealed partial class TunnelEngine
     private void AddAddressed(Address device)
     {
         if (_up is null || device == _keys.Device || _mesh.Peers.ContainsKey(device) || _addressed.Contains(device))
+        {
+            return;
+        }
+
+        long second = _time.GetTimestamp() / _time.TimestampFrequency;
+        _metInSecond = second == _metSecond ? _metInSecond + 1 : 1;
+        _metSecond = second;
+        if (_metInSecond > MaxMetPerSecond)
         {
             return;
         }

@@ -26,6 +26,8 @@ internal sealed partial class PlainGateway : IAsyncDisposable
     /// <summary>How long the kernel has to complete a connection whose SYN was released.</summary>
     private static readonly TimeSpan AcceptTimeout = TimeSpan.FromSeconds(30);
 
+    private static readonly TimeSpan ExpiryInterval = TimeSpan.FromSeconds(5);
+
     /// <summary>Longest wait for a port (the relay itself gives up after 35 s).</summary>
     private static readonly TimeSpan OpenTimeout = TimeSpan.FromSeconds(45);
 
@@ -44,6 +46,7 @@ internal sealed partial class PlainGateway : IAsyncDisposable
     private int _ipv4Port;
     private int _ipv6Port;
     private int _opening;
+    private long _lastExpiry;
     private long _dropped;
 
     /// <summary>Prepares it; nothing listens before <see cref="Tick"/>.</summary>
@@ -112,9 +115,13 @@ internal sealed partial class PlainGateway : IAsyncDisposable
             }
         }
 
-        foreach (StackFlow idle in _stack.Expire(_clock.Now))
+        if (_clock.Now - _lastExpiry > ExpiryInterval.Ticks)
         {
-            idle.Abort?.Invoke();
+            _lastExpiry = _clock.Now;
+            foreach (StackFlow idle in _stack.Expire(_lastExpiry))
+            {
+                idle.Abort?.Invoke();
+            }
         }
     }
 

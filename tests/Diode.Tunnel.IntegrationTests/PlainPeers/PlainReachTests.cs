@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Control.Models;
 using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.IntegrationTests.Mesh;
 using Diode.Tunnel.IntegrationTests.Namespaces;
 using Xunit;
 
@@ -112,6 +113,30 @@ public sealed class PlainReachTests(PlainWorld world) : IClassFixture<PlainWorld
         // Without close_notify the end is a reset, never a document that looks complete.
         Assert.NotEqual(0, stream.ExitCode);
         plain.Dispose();
+    }
+
+    [Fact]
+    public void A_closed_kill_switch_lets_plain_ports_pass_inside_the_relay_session_and_nothing_else()
+    {
+        using HostedProcess web = world.Sensor.Serve("web", "8080");
+        using HostedProcess plain = world.StartPlain("--serve", "tls:80=8080");
+        PeerStatus peer = WaitPlain();
+        Assert.Equal(6, world.Laptop.Cli("exit", "use", "zz").ExitCode);
+        try
+        {
+            world.Net.Watch(world.Laptop);
+            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://{peer.Ipv4}/", 8));
+            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://[{peer.Ipv6}]/", 8));
+            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://{world.SensorAddress}.diode/", 8));
+            Assert.Null(world.Laptop.Get($"http://{MeshWorld.Web}/", 2));
+            Assert.Null(world.Laptop.Get($"http://{world.Sensor.UplinkAddress}:8080/", 2));
+            Assert.Equal(0, world.Net.Counted("clear"));
+            Assert.Equal(0, world.Net.Counted("names"));
+        }
+        finally
+        {
+            world.Laptop.Check("exit", "off");
+        }
     }
 
     [Fact]
