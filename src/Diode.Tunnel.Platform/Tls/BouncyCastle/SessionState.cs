@@ -76,6 +76,11 @@ internal static class SessionState
                         [X509CertificateStructure.GetInstance(Asn1Object.FromByteArray(peerCertificate))]))
                     .Build());
         }
+        catch (Exception exception) when (exception is IOException or ArgumentException or InvalidCastException)
+        {
+            // A certificate the library cannot read: then it is a full handshake.
+            return null;
+        }
         finally
         {
             CryptographicOperations.ZeroMemory(secret);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using Diode.Tunnel.Platform.Tls;
 using Xunit;
 
@@ -10,6 +11,7 @@ internal sealed class EnginePair : IDisposable
     private readonly TlsIdentity? _owned;
     private readonly Random? _cuts;
     private readonly byte[] _buffer = new byte[64 * 1024];
+    private HashSet<byte>? _seen;
 
     public EnginePair(TlsEngine client, TlsEngine server, int? seed = null)
     {
@@ -44,8 +46,10 @@ internal sealed class EnginePair : IDisposable
     public TlsResult ServerResult { get; private set; }
 
     /// <summary>Carries bytes both ways until neither side has any left.</summary>
-    public void Exchange()
+    /// <param name="seen">Receives the types of the handshake messages that went in the clear.</param>
+    public void Exchange(HashSet<byte>? seen = null)
     {
+        _seen = seen;
         while (Client.PendingOutput + Server.PendingOutput > 0)
         {
             ServerResult = Carry(Client, Server, ServerReceived, ServerResult);
@@ -66,6 +70,7 @@ internal sealed class EnginePair : IDisposable
         {
             int length = from.ReadOutput(_buffer.AsSpan(0, _cuts?.Next(1, 3000) ?? _buffer.Length));
             Assert.True(length > 0);
+            Watch(_buffer.AsSpan(0, length));
             for (int offset = 0; offset < length;)
             {
                 int cut = Math.Min(length - offset, _cuts is null ? length : _cuts.Next(1, 700));
@@ -75,5 +80,22 @@ internal sealed class EnginePair : IDisposable
         }
 
         return result;
+    }
+
+    /// <summary>Notes messages up to the change of ciphers; works on flights that were not cut.</summary>
+    private void Watch(ReadOnlySpan<byte> flight)
+    {
+        while (_seen is not null && !flight.IsEmpty && flight[0] != TlsRecord.ChangeCipherSpec)
+        {
+            int length = BinaryPrimitives.ReadUInt16BigEndian(flight[3..]);
+            ReadOnlySpan<byte> messages = flight.Slice(TlsRecord.HeaderLength, length);
+            while (!messages.IsEmpty)
+            {
+                _seen.Add(messages[0]);
+                messages = messages[(4 + BinaryPrimitives.ReadUInt16BigEndian(messages[2..]))..];
+            }
+
+            flight = flight[(TlsRecord.HeaderLength + length)..];
+        }
     }
 }

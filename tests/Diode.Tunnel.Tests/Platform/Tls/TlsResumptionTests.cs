@@ -5,16 +5,18 @@ using Xunit;
 namespace Diode.Tunnel.Tests.Platform.Tls;
 
 /// <summary>Resumption saves the public-key work and never changes who somebody is.</summary>
-public sealed class TlsResumptionTests : IDisposable
+public abstract class TlsResumptionTests : IDisposable
 {
+    private readonly TlsBackend _clientBackend;
     private readonly ManualTimeProvider _time = new(DateTimeOffset.UnixEpoch);
     private readonly TlsSessionCache _atClient;
     private readonly TlsSessionCache _atServer;
     private readonly TlsIdentity _client = TestIdentity.Create(out _);
     private readonly TlsIdentity _server = TestIdentity.Create(out _);
 
-    public TlsResumptionTests()
+    protected TlsResumptionTests(TlsBackend clientBackend)
     {
+        _clientBackend = clientBackend;
         _atClient = new TlsSessionCache(time: _time);
         _atServer = new TlsSessionCache(time: _time);
     }
@@ -44,6 +46,65 @@ public sealed class TlsResumptionTests : IDisposable
         second.Exchange();
         Assert.Equal([1, 2, 3], second.ServerReceived.WrittenSpan.ToArray());
         Assert.Equal([4], second.ClientReceived.WrittenSpan.ToArray());
+    }
+
+    /// <summary>A resumption has no certificate, no key exchange and no signature in it: nothing but hashes and AES.</summary>
+    [Fact]
+    public void A_resumption_has_no_public_key_messages()
+    {
+        HashSet<byte> full = Messages();
+        Assert.Superset(new HashSet<byte> { 1, 2, 11, 12, 15, 16 }, full);
+        HashSet<byte> resumed = Messages();
+        Assert.True(resumed.SetEquals([1, 2]));
+
+        HashSet<byte> Messages()
+        {
+            using EnginePair pair = Create();
+            HashSet<byte> seen = [];
+            pair.Exchange(seen);
+            Assert.True(pair.Client.IsHandshakeComplete && pair.Server.IsHandshakeComplete);
+            return seen;
+        }
+    }
+
+    /// <summary>The relay of an E2E port may join us with anybody; the session of another peer does not help it.</summary>
+    [Fact]
+    public void A_session_under_a_foreign_key_does_not_change_who_somebody_is()
+    {
+        using TlsIdentity expected = TestIdentity.Create(out byte[] expectedCertificate);
+        Connect().Dispose();
+        Assert.True(_atClient.TryGet(TlsRole.Client, _client.SessionPrefix + "server", out byte[]? state));
+        _atClient.Store(TlsRole.Client, _client.SessionPrefix + "expected", state);
+        using EnginePair pair = new(
+            TlsEngineFactory.Create(
+                _clientBackend,
+                TlsRole.Client,
+                _client,
+                der => der.SequenceEqual(expectedCertificate),
+                _atClient,
+                "expected"),
+            TlsEngineFactory.Create(TlsBackend.OpenSsl, TlsRole.Server, _server, static _ => true, _atServer));
+        pair.Exchange();
+        Assert.Equal(TlsResult.Failed, pair.ClientResult);
+        Assert.False(pair.Client.IsHandshakeComplete);
+        Assert.True(pair.Client.PeerCertificate.IsEmpty);
+        Assert.Equal(0, _atClient.Resumptions);
+    }
+
+    [Fact]
+    public void A_damaged_session_makes_a_full_handshake_or_none()
+    {
+        Connect().Dispose();
+        Assert.True(_atClient.TryGet(TlsRole.Client, _client.SessionPrefix + "server", out byte[]? state));
+        InputMutator mutator = new(50, state);
+        for (int i = 0; i < 50; i++)
+        {
+            _atClient.Store(TlsRole.Client, _client.SessionPrefix + "server", mutator.Next());
+            using EnginePair pair = Connect(atClient: der => der.SequenceEqual(_server.CertificateDer.Span));
+            Assert.True(
+                !pair.Client.IsHandshakeComplete
+                || pair.Client.PeerCertificate.Span.SequenceEqual(_server.CertificateDer.Span));
+        }
     }
 
     [Fact]
@@ -94,10 +155,10 @@ public sealed class TlsResumptionTests : IDisposable
 
         // The thief heard the first hello of a resumption, session id included, and repeats it.
         using TlsEngine victim = TlsEngineFactory.Create(
-            TlsRole.Client, _client, static _ => true, _atClient, "server");
+            _clientBackend, TlsRole.Client, _client, static _ => true, _atClient, "server");
         byte[] hello = new byte[victim.PendingOutput];
         victim.ReadOutput(hello);
-        using TlsEngine server = TlsEngineFactory.Create(TlsRole.Server, _server, static _ => true, _atServer);
+        using TlsEngine server = TlsEngineFactory.Create(TlsBackend.OpenSsl, TlsRole.Server, _server, static _ => true, _atServer);
         System.Buffers.ArrayBufferWriter<byte> received = new();
         Assert.Equal(TlsResult.Ok, server.Receive(hello, received));
         byte[] forged = [20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 40, .. new byte[40]];
@@ -129,14 +190,14 @@ public sealed class TlsResumptionTests : IDisposable
     {
         Connect().Dispose();
         using EnginePair pair = new(
-            TlsEngineFactory.Create(TlsRole.Client, _client, static _ => true, _atClient),
-            TlsEngineFactory.Create(TlsRole.Server, _server, static _ => true, _atServer));
+            TlsEngineFactory.Create(_clientBackend, TlsRole.Client, _client, static _ => true, _atClient),
+            TlsEngineFactory.Create(TlsBackend.OpenSsl, TlsRole.Server, _server, static _ => true, _atServer));
         pair.Exchange();
         Assert.True(pair.Client.IsHandshakeComplete);
         Assert.False(pair.Client.IsResumed);
         using EnginePair other = new(
-            TlsEngineFactory.Create(TlsRole.Client, _client, static _ => true, _atClient, "server"),
-            TlsEngineFactory.Create(TlsRole.Server, _server, static _ => true));
+            TlsEngineFactory.Create(_clientBackend, TlsRole.Client, _client, static _ => true, _atClient, "server"),
+            TlsEngineFactory.Create(TlsBackend.OpenSsl, TlsRole.Server, _server, static _ => true));
         other.Exchange();
         Assert.True(other.Client.IsHandshakeComplete);
         Assert.False(other.Client.IsResumed);
@@ -148,6 +209,7 @@ public sealed class TlsResumptionTests : IDisposable
         _atServer.Dispose();
         _client.Dispose();
         _server.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     private static bool Accept(ReadOnlySpan<byte> der, out byte[] seen)
@@ -170,11 +232,18 @@ public sealed class TlsResumptionTests : IDisposable
         TlsIdentity? client = null,
         TlsIdentity? server = null)
     {
-        EnginePair pair = new(
-            TlsEngineFactory.Create(
-                TlsRole.Client, client ?? _client, atClient ?? (static _ => true), _atClient, "server"),
-            TlsEngineFactory.Create(TlsRole.Server, server ?? _server, atServer ?? (static _ => true), _atServer));
+        EnginePair pair = Create(atClient, atServer, client, server);
         pair.Exchange();
         return pair;
     }
+
+    private EnginePair Create(
+        TlsPeerValidator? atClient = null,
+        TlsPeerValidator? atServer = null,
+        TlsIdentity? client = null,
+        TlsIdentity? server = null) =>
+        new(
+            TlsEngineFactory.Create(
+                _clientBackend, TlsRole.Client, client ?? _client, atClient ?? (static _ => true), _atClient, "server"),
+            TlsEngineFactory.Create(TlsBackend.OpenSsl, TlsRole.Server, server ?? _server, atServer ?? (static _ => true), _atServer));
 }
