@@ -7,20 +7,13 @@ namespace Diode.Tunnel.Platform.Tls;
 public static class TlsEngineFactory
 {
     /// <summary>Environment variable that forces a backend: "openssl" or "bouncycastle".</summary>
-    public const string BackendVariable = "DIODE_TUNNEL_TLS";
+    public const string BackendVariable = "DIODE_TLS";
 
     private static readonly string? Wanted = Environment.GetEnvironmentVariable(BackendVariable);
 
     /// <summary>The backend that <see cref="Create(TlsRole, TlsIdentity, TlsPeerValidator, TlsSessionCache?, string?)"/> uses.</summary>
     /// <exception cref="PlatformException">The environment variable names no backend.</exception>
-    public static TlsBackend DefaultBackend => Wanted?.ToUpperInvariant() switch
-    {
-        null or "" => OperatingSystem.IsLinux() && OpenSsl.HasLibssl ? TlsBackend.OpenSsl : TlsBackend.BouncyCastle,
-        "OPENSSL" => TlsBackend.OpenSsl,
-        "BOUNCYCASTLE" => TlsBackend.BouncyCastle,
-        _ => throw new PlatformException(
-            $"{BackendVariable} names no TLS library: {Wanted}", hint: "use openssl or bouncycastle, or leave it unset"),
-    };
+    public static TlsBackend DefaultBackend => Parse(Wanted);
 
     /// <summary>Creates an engine. A client's ClientHello is in the output at once.</summary>
     /// <param name="role">The side to play.</param>
@@ -60,4 +53,14 @@ public static class TlsEngineFactory
             ? new LibsslEngine(role, identity, validator, sessions, sessionKey)
             : throw new PlatformException("libssl.so.3 could not be loaded", hint: "install OpenSSL 3, package libssl3");
     }
+
+    /// <summary>The backend of a name; without one libssl if it is present.</summary>
+    internal static TlsBackend Parse(string? name) => name?.ToUpperInvariant() switch
+    {
+        null or "" => OperatingSystem.IsLinux() && OpenSsl.HasLibssl ? TlsBackend.OpenSsl : TlsBackend.BouncyCastle,
+        "OPENSSL" => TlsBackend.OpenSsl,
+        "BOUNCYCASTLE" => TlsBackend.BouncyCastle,
+        _ => throw new PlatformException(
+            $"{BackendVariable} names no TLS library: {name}", hint: "use openssl or bouncycastle, or leave it unset"),
+    };
 }

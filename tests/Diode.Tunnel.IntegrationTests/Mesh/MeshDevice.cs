@@ -31,6 +31,9 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>Another relay than the world's.</summary>
     public string? RelayUri { get; set; }
 
+    /// <summary>Put before the daemon's command line, for instance <c>env NAME=value</c>.</summary>
+    public string[] Environment { get; set; } = [];
+
     public HostedProcess? Daemon { get; private set; }
 
     /// <summary>Device address 0x….</summary>
@@ -44,7 +47,7 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
 
     /// <summary>The command line of the daemon, or of another one with its own folder, socket or adapter.</summary>
     public string[] RunCommand(string? stateFolder = null, string? socket = null, string adapter = "diode0") =>
-        [Programs.Daemon, "run", "--state-dir", stateFolder ?? StateFolder, "--socket", socket ?? Socket, "--interface", adapter,
+        [.. Environment, Programs.Daemon, "run", "--state-dir", stateFolder ?? StateFolder, "--socket", socket ?? Socket, "--interface", adapter,
             "--relays", RelayUri ?? world.RelayUri];
 
     /// <summary>Starts the daemon without waiting.</summary>

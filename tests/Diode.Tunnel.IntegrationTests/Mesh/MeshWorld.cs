@@ -30,10 +30,18 @@ public sealed partial class MeshWorld : IDisposable
     public static readonly string[] PrivateAddresses = ["10.9.9.9", "192.168.50.1", "172.16.7.7", "169.254.169.254"];
 
     private readonly List<MeshDevice> _devices = [];
+    private readonly string[] _relayEnvironment;
     private HostedProcess? _relay;
 
     public MeshWorld()
+        : this([])
     {
+    }
+
+    /// <summary>With something before the relay's command line, for instance <c>env NAME=value</c>.</summary>
+    public MeshWorld(string[] relayEnvironment)
+    {
+        _relayEnvironment = relayEnvironment;
         try
         {
             Build();
@@ -80,7 +88,8 @@ public sealed partial class MeshWorld : IDisposable
     internal void StartRelay(params string[] more)
     {
         _relay = Net.Start(
-            Relay, [Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, "relay"), "--listen", RelayAddress + ":41046", .. more]);
+            Relay,
+            [.. _relayEnvironment, Programs.Daemon, "relay", "--state-dir", Path.Combine(Net.Folder, "relay"), "--listen", RelayAddress + ":41046", .. more]);
         Net.WaitUntil("the relay prints its address", TimeSpan.FromSeconds(30), () => UriLine().IsMatch(_relay.Output));
         RelayUri = UriLine().Match(_relay.Output).Value.Trim();
     }

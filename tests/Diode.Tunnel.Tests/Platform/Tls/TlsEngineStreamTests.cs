@@ -1,4 +1,5 @@
 using System.Buffers;
+using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Tls;
 using Xunit;
 
@@ -130,6 +131,16 @@ public sealed class TlsEngineStreamTests
             pair.Exchange();
             Assert.Equal(TlsResult.Failed, pair.ClientResult);
         }
+    }
+
+    [Fact]
+    public void A_backend_is_chosen_by_name()
+    {
+        Assert.Equal(TlsBackend.OpenSsl, TlsEngineFactory.Parse(null));
+        Assert.Equal(TlsBackend.OpenSsl, TlsEngineFactory.Parse("openssl"));
+        Assert.Equal(TlsBackend.BouncyCastle, TlsEngineFactory.Parse("BouncyCastle"));
+        PlatformException exception = Assert.Throws<PlatformException>(() => TlsEngineFactory.Parse("schannel"));
+        Assert.Contains("schannel", exception.Message, StringComparison.Ordinal);
     }
 
     private static void Refuse(TlsBackend backend, byte[] hello, byte alert)
