@@ -45,7 +45,7 @@ public sealed class PeerLinkTests : IDisposable
         RelayUri place = MakeUri("target");
         using PrivateKey expected = PrivateKey.Generate();
         await using RelayNode target = Make("target", place);
-        await using RelayNode dialler = Make("dialler", MakeUri("dialler"), place with { Address = expected.Address });
+        await using RelayNode dialler = Make("dialler", MakeUri("dialler"), new RelayUri(expected.Address, place.Host, place.Port));
         target.Start();
         dialler.Start();
         await WaitAsync(() => Count(dialler, "peer_wrong_keys") > 0, "the wrong key is noticed");

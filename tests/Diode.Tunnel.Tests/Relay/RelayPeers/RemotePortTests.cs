@@ -59,7 +59,7 @@ public sealed class RemotePortTests : IRemoteDevices, IRemotePortEnd, IFrameOutb
         _waiter!.OnOutboxRoom();
         Assert.True(SpinWait.SpinUntil(() => { lock (_received) { return _received.Count == PeerLimits.PortWindow; } }, 5000));
         Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7], _received.Where((_, at) => at % piece.Length == 0));
-        Assert.True(SpinWait.SpinUntil(() => PeerWorld.Read(_link).Count(term => PeerTerms.TryGetTag(term, out string tag) && tag == PeerTerms.PortTaken) > 0, 5000));
+        Assert.True(SpinWait.SpinUntil(() => PeerWorld.Read(_link).Any(term => PeerTerms.TryGetTag(term, out string tag) && tag == PeerTerms.PortTaken), 5000));
 
         // Who does not keep to the window loses the port, not the link.
         _isFull = true;
@@ -152,7 +152,7 @@ public sealed class RemotePortTests : IRemoteDevices, IRemotePortEnd, IFrameOutb
         }
     }
 
-    public bool DeliverMessage(Address device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata) => false;
+    bool IRemoteDevices.DeliverMessage(Address device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata) => false;
 
     string IRemoteDevices.OpenPort(
         IRemotePort port, Address device, Address opener, ReadOnlySpan<byte> name, long nowMs, out IRemotePortEnd? end)
@@ -165,9 +165,9 @@ public sealed class RemotePortTests : IRemoteDevices, IRemotePortEnd, IFrameOutb
 
     void IRemotePortEnd.OnOpened(IRemotePort port) => _port = port;
 
-    public void OnFailed(ReadOnlySpan<byte> reason) => _failed = System.Text.Encoding.ASCII.GetString(reason);
+    void IRemotePortEnd.OnFailed(ReadOnlySpan<byte> reason) => _failed = System.Text.Encoding.ASCII.GetString(reason);
 
-    public PortSendStatus OnData(ReadOnlySpan<byte> data, IFrameOutboxWaiter waiter, long nowMs)
+    PortSendStatus IRemotePortEnd.OnData(ReadOnlySpan<byte> data, IFrameOutboxWaiter waiter, long nowMs)
     {
         _waiter = waiter;
         if (_isFull)
@@ -183,9 +183,9 @@ public sealed class RemotePortTests : IRemoteDevices, IRemotePortEnd, IFrameOutb
         return PortSendStatus.Accepted;
     }
 
-    public void OnClosed() => Interlocked.Increment(ref _closed);
+    void IRemotePortEnd.OnClosed() => Interlocked.Increment(ref _closed);
 
-    public void OnOutboxRoom() => _roomSignals++;
+    void IFrameOutboxWaiter.OnOutboxRoom() => _roomSignals++;
 
     private void Ask(uint portRef)
     {
