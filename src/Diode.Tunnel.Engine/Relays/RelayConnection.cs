@@ -343,7 +343,8 @@ internal sealed partial class RelayConnection : IDisposable
 
             lock (_gate)
             {
-                if (!HasOutputLocked())
+                // What is left when the session has ended is never sent: waiting for it would never end.
+                if (Volatile.Read(ref _closed) != 0 || !HasOutputLocked())
                 {
                     return true;
                 }

@@ -59,6 +59,49 @@ public sealed class RelayConnectionTests
     }
 
     [Fact]
+    public async Task The_end_of_the_session_is_noticed_whoever_finds_it_first()
+    {
+        string folder = Directory.CreateTempSubdirectory("dtt-relay-end-").FullName;
+        try
+        {
+            for (int round = 0; round < 4; round++)
+            {
+                using var relay = new RelayProcess(folder);
+                using Device target = new(relay.Uri);
+                using Device opener = new(relay.Uri);
+                RelayPort port = await opener.OpenAsync(target);
+                Assert.True(SpinWait.SpinUntil(() => !target.Accepted.IsEmpty, 5000));
+
+                // Both ways at once: every thread of a session sends, one of them meets the end in the middle of it.
+                Task[] senders = [Flood(opener, port), Flood(opener, port), Flood(target, target.Accepted.First())];
+                while (target.Received < 1_000_000 || opener.Received < 1_000_000)
+                {
+                    await Task.Delay(1);
+                }
+
+                relay.Kill();
+                await Task.WhenAll([.. senders, opener.Closed, target.Closed]).WaitAsync(TimeSpan.FromSeconds(10));
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static Task Flood(Device device, RelayPort port)
+        {
+            byte[] data = new byte[50_000];
+            return Task.Run(() =>
+            {
+                while (!device.Connection.IsClosed)
+                {
+                    device.Connection.TrySendData(port.Reference, data);
+                }
+            });
+        }
+    }
+
+    [Fact]
     public async Task Totals_go_on_in_the_next_session_without_a_refusal()
     {
         await using var relay = new RelayFixture();
