@@ -22,6 +22,9 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     /// <summary>Length of a nonce in bytes.</summary>
     internal const int NonceLength = 12;
 
+    // A way back for a machine on which the vectors turn out to be trouble.
+    private static readonly bool s_vectors = Environment.GetEnvironmentVariable("DIODE_TUNNEL_CIPHER") != "system";
+
     private protected ChaCha20Poly1305Key()
     {
     }
@@ -35,6 +38,12 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     public static ChaCha20Poly1305Key Create(ReadOnlySpan<byte> key)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeyLength, nameof(key));
+        return s_vectors && VectorChaCha20Poly1305Key.IsSupported ? new VectorChaCha20Poly1305Key(key) : CreateOther(key);
+    }
+
+    /// <summary>The fastest of the system's implementations.</summary>
+    internal static ChaCha20Poly1305Key CreateOther(ReadOnlySpan<byte> key)
+    {
         return LibcryptoChaCha20Poly1305Key.IsSupported
             ? new LibcryptoChaCha20Poly1305Key(key)
             : new DotNetChaCha20Poly1305Key(key);
