@@ -1,7 +1,7 @@
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Relay.Sessions;
-using Diode.Tunnel.Testing.Relay;
 using Diode.Tunnel.Testing;
+using Diode.Tunnel.Testing.Relay;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Relay.Ports;

@@ -23,7 +23,8 @@ internal sealed class TurnWorld : ITurnOutput
     {
         Clock = new RelayClock(_time);
         Server = new TurnServer(
-            Relay.Core, Clock, options ?? new TurnOptions(), "relay.example", IPAddress.Parse(External), this) { Enabled = true };
+            Relay.Core, Clock, options ?? new TurnOptions(), "relay.example", IPAddress.Parse(External), this)
+        { Enabled = true };
         Relay.Core.Turn = Server;
         Relay.Core.AnnounceFeatures();
     }
