@@ -76,7 +76,7 @@ internal static class SessionState
                         [X509CertificateStructure.GetInstance(Asn1Object.FromByteArray(peerCertificate))]))
                     .Build());
         }
-        catch (Exception exception) when (exception is IOException or ArgumentException or InvalidCastException)
+        catch (Exception exception) when (exception is IOException or ArgumentException or InvalidCastException or InvalidOperationException)
         {
             // A certificate the library cannot read: then it is a full handshake.
             return null;
