@@ -3,6 +3,7 @@ using Diode.Tunnel.Engine.Packets;
 using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.PlainPeers;
+using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform.Buffers;
 
@@ -75,9 +76,11 @@ public sealed partial class TunnelEngine
 
     private PlainOpener MakeOpener()
     {
+        var finder = new RelayFinder(_relays, _loop, _time);
         return new PlainOpener(
-            (device, cancellation) => _loop.InvokeAsync(
-                () => _mesh.CandidatesFor(device)?.ToArray() ?? _relays.Ready.ToArray(), cancellation),
+            async (device, cancellation) =>
+                await _loop.InvokeAsync(() => _mesh.CandidatesFor(device)?.ToArray(), cancellation).ConfigureAwait(false)
+                ?? await finder.FindAsync(device, cancellation).ConfigureAwait(false),
             _time);
     }
 

@@ -48,7 +48,7 @@ public sealed class BadManifestTests : IDisposable
         server.Start();
         MeshWorld.WaitMeshed(laptop, server);
         _world.Net.WaitUntil(
-            "the newest manifest is back", TimeSpan.FromSeconds(5), () => server.Check("fleet", "list", "--json") == fleets);
+            "the newest manifest is back", TimeSpan.FromSeconds(20), () => server.Check("fleet", "list", "--json") == fleets);
         Assert.True(server.Pings(laptop.Ipv4));
     }
 

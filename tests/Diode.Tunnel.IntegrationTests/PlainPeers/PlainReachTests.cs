@@ -45,6 +45,19 @@ public sealed class PlainReachTests(PlainWorld world) : IClassFixture<PlainWorld
     }
 
     [Fact]
+    public void A_device_of_no_fleet_is_met_at_the_relay_its_ticket_names()
+    {
+        using var apart = new PlainWorld();
+        string far = apart.Net.AddRelays("berlin").Single();
+        using HostedProcess web = apart.Sensor.Serve("web", "8080");
+        using PrivateKey stranger = PrivateKey.Generate();
+        using HostedProcess plain = apart.StartPlain(stranger, far, "--serve", "tls:80=8080");
+        Assert.DoesNotContain(far, apart.Laptop.Status().Relays.Select(r => r.Uri));
+        Assert.Equal("127.0.0.1", apart.Laptop.Get($"http://{stranger.Address}.diode/", 15));
+        Assert.Contains(far, apart.Laptop.Status().Relays.Select(r => r.Uri));
+    }
+
+    [Fact]
     public void Large_transfers_arrive_unchanged_both_ways()
     {
         using HostedProcess web = world.Sensor.Serve("web", "8080");
@@ -118,25 +131,28 @@ public sealed class PlainReachTests(PlainWorld world) : IClassFixture<PlainWorld
     [Fact]
     public void A_closed_kill_switch_lets_plain_ports_pass_inside_the_relay_session_and_nothing_else()
     {
-        using HostedProcess web = world.Sensor.Serve("web", "8080");
-        using HostedProcess plain = world.StartPlain("--serve", "tls:80=8080");
-        PeerStatus peer = WaitPlain();
-        Assert.Equal(6, world.Laptop.Cli("exit", "use", "zz").ExitCode);
-        try
-        {
-            world.Net.Watch(world.Laptop);
-            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://{peer.Ipv4}/", 8));
-            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://[{peer.Ipv6}]/", 8));
-            Assert.Equal("127.0.0.1", world.Laptop.Get($"http://{world.SensorAddress}.diode/", 8));
-            Assert.Null(world.Laptop.Get($"http://{MeshWorld.Web}/", 2));
-            Assert.Null(world.Laptop.Get($"http://{world.Sensor.UplinkAddress}:8080/", 2));
-            Assert.Equal(0, world.Net.Counted("clear"));
-            Assert.Equal(0, world.Net.Counted("names"));
-        }
-        finally
-        {
-            world.Laptop.Check("exit", "off");
-        }
+        using var apart = new PlainWorld();
+        MeshDevice laptop = apart.Laptop;
+        MeshDevice exit = apart.Net.AddDevice("exit", nameServer: MeshWorld.ExitNameServer);
+        exit.Start();
+        laptop.Check("fleet", "add", exit.Address, "exit");
+        exit.Check("fleet", "join", apart.Net.ExportManifest(laptop));
+        MeshWorld.WaitMeshed(laptop, exit);
+        exit.Check("exit", "offer", "--region", "de");
+        apart.Net.Net.WaitUntil("the offer is known", TimeSpan.FromSeconds(10), () => laptop.Cli("exit", "use", "de").ExitCode == 0);
+        exit.Kill();
+
+        using HostedProcess web = apart.Sensor.Serve("web", "8080");
+        using HostedProcess plain = apart.StartPlain("--serve", "tls:80=8080");
+        apart.Net.Watch(laptop);
+        apart.Net.Net.WaitUntil("the sensor answers", TimeSpan.FromSeconds(20), () => laptop.Get("http://sensor.home.diode/", 4) is not null);
+        PeerStatus peer = laptop.Status().Peers.Single(p => p.Device == apart.SensorAddress.ToString());
+        Assert.Equal("127.0.0.1", laptop.Get($"http://{peer.Ipv4}/", 8));
+        Assert.Equal("127.0.0.1", laptop.Get($"http://[{peer.Ipv6}]/", 8));
+        Assert.Null(laptop.Get($"http://{MeshWorld.Web}/", 2));
+        Assert.Null(laptop.Get($"http://{apart.Sensor.UplinkAddress}:8080/", 2));
+        Assert.Equal(0, apart.Net.Counted("clear"));
+        Assert.Equal(0, apart.Net.Counted("names"));
     }
 
     [Fact]

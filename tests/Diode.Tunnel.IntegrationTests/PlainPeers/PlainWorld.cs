@@ -39,12 +39,15 @@ public sealed class PlainWorld : IDisposable
     internal Address SensorAddress => _key.Address;
 
     /// <summary>Starts the plain device and waits until it is connected.</summary>
-    internal HostedProcess StartPlain(params string[] arguments)
+    internal HostedProcess StartPlain(params string[] arguments) => StartPlain(_key, Net.RelayUri, arguments);
+
+    /// <summary>Starts a plain device on the sensor's host.</summary>
+    internal HostedProcess StartPlain(PrivateKey key, string relay, params string[] arguments)
     {
         byte[] secret = new byte[PrivateKey.Length];
-        _key.CopyTo(secret);
+        key.CopyTo(secret);
         HostedProcess process = Net.Net.Start(
-            "sensor", [Programs.PlainDevice, Net.RelayUri, "--key", Convert.ToHexString(secret), .. arguments]);
+            "sensor", [Programs.PlainDevice, relay, "--key", Convert.ToHexString(secret), .. arguments]);
         CryptographicOperations.ZeroMemory(secret);
         Net.Net.WaitUntil("the plain device is ready", TimeSpan.FromSeconds(20), () => process.Output.Contains("ready", StringComparison.Ordinal));
         return process;
