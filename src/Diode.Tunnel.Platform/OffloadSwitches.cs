@@ -9,7 +9,8 @@ namespace Diode.Tunnel.Platform;
 /// <list type="table">
 /// <item><term>tun-tcp</term><description>the system hands over TCP super-packets (TSO)</description></item>
 /// <item><term>tun-udp</term><description>the same for UDP (USO)</description></item>
-/// <item><term>tun-merge</term><description>received packets are merged before they are written (GRO)</description></item>
+/// <item><term>tun-merge</term><description>received TCP packets are merged before they are written (GRO)</description></item>
+/// <item><term>tun-merge-udp</term><description>the same for UDP</description></item>
 /// <item><term>udp-segment</term><description>datagrams leave in trains (UDP_SEGMENT)</description></item>
 /// <item><term>udp-merge</term><description>datagrams arrive in trains (UDP_GRO)</description></item>
 /// </list>
@@ -69,6 +70,7 @@ public sealed record OffloadSwitches(TunOffloads Tun, UdpOffloads Udp)
         "tun-tcp" => new(TunOffloads.TcpSegmentation, UdpOffloads.None),
         "tun-udp" => new(TunOffloads.UdpSegmentation, UdpOffloads.None),
         "tun-merge" => new(TunOffloads.ReceiveMerge, UdpOffloads.None),
+        "tun-merge-udp" => new(TunOffloads.ReceiveMergeUdp, UdpOffloads.None),
         "udp-segment" => new(TunOffloads.None, UdpOffloads.Segmentation),
         "udp-merge" => new(TunOffloads.None, UdpOffloads.Merge),
         _ => null,

@@ -9,7 +9,11 @@ public sealed class PacketBatch
     /// <summary>Most packets one batch carries.</summary>
     public const int MaxPackets = 64;
 
+    /// <summary>Large buffers a batch keeps: as many super-packets are read at once, which is half a megabyte.</summary>
+    internal const int MaxLarge = 8;
+
     private readonly PacketPool _pool;
+    private PacketBuffer? _spare;
 
     /// <summary>Creates an empty batch; buffers are rented when a slot is first filled.</summary>
     /// <param name="pool">Where buffers come from and go back to.</param>
@@ -77,9 +81,47 @@ public sealed class PacketBatch
     public void Release()
     {
         Count = 0;
+        if (_spare is { } spare)
+        {
+            _spare = null;
+            _pool.Return(spare);
+        }
+
         for (int i = 0; i < Packets.Length; i++)
         {
             if (Packets[i] is { } buffer)
+            {
+                Packets[i] = null!;
+                _pool.Return(buffer);
+            }
+        }
+    }
+
+    /// <summary>A large buffer beside the slots: where a packet goes that turns out longer than its slot.</summary>
+    internal PacketBuffer PrepareSpare()
+    {
+        _spare ??= _pool.RentLarge();
+        _spare.Reset();
+        return _spare;
+    }
+
+    /// <summary>Puts the spare into a slot in place of the buffer there, which goes back to the pool.</summary>
+    internal PacketBuffer UseSpare(int index)
+    {
+        PacketBuffer spare = _spare!;
+        _spare = null;
+        _pool.Return(Packets[index]);
+        Packets[index] = spare;
+        return spare;
+    }
+
+    /// <summary>Returns large buffers beyond <see cref="MaxLarge"/>, which gather when super-packets come into changing slots.</summary>
+    internal void TrimLarge()
+    {
+        int large = 0;
+        for (int i = 0; i < Packets.Length; i++)
+        {
+            if (Packets[i] is { IsLarge: true } buffer && ++large > MaxLarge)
             {
                 Packets[i] = null!;
                 _pool.Return(buffer);

@@ -54,6 +54,9 @@ public sealed class PacketBuffer
     /// <summary>The place a fresh packet is read into; set <see cref="Length"/> afterwards.</summary>
     public Span<byte> Room => Array.AsSpan(Headroom, MaxPacketLength);
 
+    /// <summary>True for a buffer of the large class.</summary>
+    public bool IsLarge => Array.Length > StandardCapacity;
+
     /// <summary>True while the pool owns the buffer; guards against a double return.</summary>
     internal bool IsPooled { get; set; }
 

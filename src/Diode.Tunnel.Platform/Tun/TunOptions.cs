@@ -1,3 +1,5 @@
+using Diode.Tunnel.Platform.Tun.Offload;
+
 namespace Diode.Tunnel.Platform.Tun;
 
 /// <summary>How to open a virtual adapter.</summary>
@@ -8,4 +10,10 @@ public sealed record TunOptions
 
     /// <summary>MTU in bytes, 576 to 1856 (what a standard packet buffer holds). Default 1280, the least IPv6 allows.</summary>
     public int Mtu { get; init; } = 1280;
+
+    /// <summary>
+    /// The offloads wanted. Used are those that <see cref="OffloadSwitches.Environment"/> allows and the system passes a test of:
+    /// <see cref="ITunAdapter.Active"/>. Default none: every packet read is then complete and not over the MTU.
+    /// </summary>
+    public TunOffloads Offloads { get; init; }
 }

@@ -13,9 +13,12 @@ public enum TunOffloads
     /// <summary>Reads return UDP super-packets (USO).</summary>
     UdpSegmentation = 2,
 
-    /// <summary>Writers merge consecutive packets of a flow (GRO).</summary>
+    /// <summary>Writers merge consecutive packets of a TCP connection (GRO).</summary>
     ReceiveMerge = 4,
 
+    /// <summary>Writers merge consecutive UDP packets of equal size between the same ports (GRO).</summary>
+    ReceiveMergeUdp = 8,
+
     /// <summary>All of them.</summary>
-    All = TcpSegmentation | UdpSegmentation | ReceiveMerge,
+    All = TcpSegmentation | UdpSegmentation | ReceiveMerge | ReceiveMergeUdp,
 }
