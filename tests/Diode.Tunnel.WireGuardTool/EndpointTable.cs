@@ -1,21 +1,20 @@
-using System.Net;
+using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.WireGuardTool;
 
 /// <summary>
-/// Gives each remote address one object: the core compares endpoints by reference, and the socket overwrites the address it
-/// receives into. Used by the receiving thread only; bounded.
+/// Gives each remote address one object: the core compares endpoints by reference. Used by the receiving thread only; bounded.
 /// </summary>
 internal sealed class EndpointTable
 {
     private const int Capacity = 4096;
 
-    private readonly Dictionary<SocketAddress, RemoteEndpoint> _known = [];
+    private readonly Dictionary<EndpointAddress, RemoteEndpoint> _known = [];
     private RemoteEndpoint? _latest;
 
-    public RemoteEndpoint Find(SocketAddress received)
+    public RemoteEndpoint Find(in EndpointAddress received)
     {
-        if (_latest is not null && _latest.Address.Equals(received))
+        if (_latest is not null && _latest.Address == received)
         {
             return _latest;
         }
@@ -28,7 +27,7 @@ internal sealed class EndpointTable
             }
 
             remote = new RemoteEndpoint(received);
-            _known.Add(remote.Address, remote);
+            _known.Add(received, remote);
         }
 
         return _latest = remote;

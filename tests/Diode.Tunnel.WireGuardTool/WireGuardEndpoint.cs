@@ -3,7 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Sockets;
 using Diode.Tunnel.Platform.Tun;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.WireGuard;
 
 namespace Diode.Tunnel.WireGuardTool;
@@ -11,20 +13,19 @@ namespace Diode.Tunnel.WireGuardTool;
 /// <summary>
 /// One WireGuard interface over one UDP socket:
 /// <code>
-/// thread "send"      adapter ─► allowed IPs ─► Seal in place ─► socket
-/// thread "receive"   socket ─► Receive in place ─► adapter
+/// thread "send"      adapter ─► allowed IPs ─► segments ─► SealTrain ─► socket
+/// thread "receive"   socket ─► ReceiveTrain in place ─► adapter
 /// calling thread     timers
 /// </code>
-/// Nothing is allocated per packet.
+/// Super-packets and trains at both ends where the system has them. Nothing is allocated per packet.
 /// </summary>
 internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
 {
-    private const int SocketBufferBytes = 4 << 20;
-    private const int LongestDatagram = 65535;
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
 
     private readonly ITunAdapter _adapter;
-    private readonly Socket _socket;
+    private readonly UdpChannel _socket;
+    private readonly PacketPool _pool;
     private readonly WireGuardInterface _wireGuard;
     private readonly ManualResetEvent _stop = new(false);
     private readonly Thread _sending;
@@ -36,7 +37,9 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
     public WireGuardEndpoint(InterfaceConfiguration configuration, ToolOptions options)
     {
         _adapter = TunAdapterFactory.Open(new TunOptions { Name = options.InterfaceName, Mtu = options.Mtu });
-        _socket = OpenSocket(configuration.ListenPort);
+        _socket = UdpChannel.Bind(
+            AddressFamily.InterNetworkV6, configuration.ListenPort, new UdpChannelOptions { DualMode = true, Mark = 0 });
+        _pool = new PacketPool();
         _wireGuard = new WireGuardInterface(
             configuration.PrivateKey,
             new WireGuardOptions { UtcNow = () => DateTimeOffset.UtcNow, Mtu = options.Mtu, Aead = new PlatformAead() },
@@ -48,7 +51,7 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
                 PresharedKey = peer.PresharedKey,
                 AllowedIps = peer.AllowedIps,
                 PersistentKeepalive = peer.PersistentKeepalive,
-                Endpoint = peer.Endpoint is { } endpoint ? RemoteEndpoint.From(endpoint) : null,
+                Endpoint = EndpointAddress.TryFrom(peer.Endpoint, out EndpointAddress remote) ? new RemoteEndpoint(remote) : null,
             });
         }
 
@@ -71,7 +74,7 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
         }
 
         _adapter.Stop();
-        _socket.Dispose();
+        _socket.Stop();
         _sending.Join();
         _receiving.Join();
     }
@@ -107,21 +110,10 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
 
     private static long Now() => Stopwatch.GetElapsedTime(0).Ticks;
 
-    private static Socket OpenSocket(int port)
-    {
-        Socket socket = new(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp)
-        {
-            DualMode = true,
-            ReceiveBufferSize = SocketBufferBytes,
-            SendBufferSize = SocketBufferBytes,
-        };
-        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
-        return socket;
-    }
-
     private void Send()
     {
-        PacketBatch batch = new(new PacketPool());
+        PacketBatch batch = new(_pool);
+        PacketTrain train = new(_wireGuard);
         try
         {
             while (_adapter.Read(batch) > 0)
@@ -129,8 +121,10 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
                 long now = Now();
                 for (int i = 0; i < batch.Count; i++)
                 {
-                    Send(batch.Packets[i], now);
+                    Send(batch.Packets[i], train, now);
                 }
+
+                Flush(train, now);
             }
         }
         catch (PlatformException failure)
@@ -139,7 +133,7 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
         }
     }
 
-    private void Send(PacketBuffer packet, long now)
+    private void Send(PacketBuffer packet, PacketTrain train, long now)
     {
         if (_wireGuard.Route(packet.Span) is not { } peer)
         {
@@ -147,59 +141,81 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
             return;
         }
 
-        SealResult result = _wireGuard.Seal(
-            peer, packet.Array, packet.Offset, packet.Length, now, out int offset, out int length);
-        if (result.Status == SealStatus.Sealed)
+        SegmentLayout layout = packet.Layout;
+        int count = layout.SegmentCount(packet.Length);
+        for (int i = 0; i < count; i++)
         {
-            SendTo(peer.Endpoint, packet.Array.AsSpan(offset, length));
+            int length = layout.SegmentLength(packet.Length, i);
+            if (!train.TryReserve(peer, length, out Span<byte> room))
+            {
+                Flush(train, now);
+                train.TryReserve(peer, length, out room);
+            }
+
+            if (layout.IsSuperPacket)
+            {
+                Segmenter.Write(packet.Span, layout, i, room);
+            }
+            else
+            {
+                packet.Span.CopyTo(room);
+            }
+        }
+    }
+
+    private void Flush(PacketTrain train, long now)
+    {
+        if (train.Peer is { } peer)
+        {
+            if (_wireGuard.SealTrain(peer, train.Bytes, train.Stride, now).Status == SealStatus.Sealed)
+            {
+                SendTo(peer.Endpoint, train.Bytes, train.Stride);
+            }
+
+            train.Clear();
         }
     }
 
     private void Receive()
     {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(LongestDatagram, pinned: true);
-        SocketAddress source = new(AddressFamily.InterNetworkV6);
+        DatagramBatch batch = new(_pool);
         EndpointTable endpoints = new();
-        while (!_stop.WaitOne(0))
+        ReceivedPacket[] packets = new ReceivedPacket[WireGuardInterface.MaxTrainLength];
+        using ITunWriter writer = _adapter.CreateWriter();
+        try
         {
-            int length;
-            try
+            while (_socket.Receive(batch) > 0)
             {
-                length = _socket.ReceiveFrom(buffer, SocketFlags.None, source);
-            }
-            catch (Exception closed) when (closed is SocketException or ObjectDisposedException)
-            {
-                if (!_stop.WaitOne(0))
+                long now = Now();
+                for (int i = 0; i < batch.Count; i++)
                 {
-                    Fail(closed);
+                    PacketBuffer buffer = batch.Buffer(i);
+                    int stride = batch.SegmentSize(i) == 0 ? buffer.Length : batch.SegmentSize(i);
+                    int most = Math.Max(1, stride) * WireGuardInterface.MaxTrainLength;
+                    RemoteEndpoint remote = endpoints.Find(batch.Source(i));
+                    for (int at = 0; at < buffer.Length; at += most)
+                    {
+                        Span<byte> train = buffer.Span.Slice(at, Math.Min(most, buffer.Length - at));
+                        int count = _wireGuard.ReceiveTrain(train, stride, remote, remote.Source, now, packets, out _);
+                        for (int j = 0; j < count; j++)
+                        {
+                            writer.Add(buffer, buffer.Offset + at + packets[j].Offset, packets[j].Length);
+                        }
+                    }
                 }
 
-                return;
+                writer.Flush();
             }
-
-            RemoteEndpoint remote = endpoints.Find(source);
-            ReceiveResult result = _wireGuard.Receive(
-                buffer.AsSpan(0, length), remote, remote.Source, Now(), out _, out int offset, out int packetLength);
-            if (result.Status == ReceiveStatus.Packet)
-            {
-                _adapter.Write(buffer.AsSpan(offset, packetLength));
-            }
+        }
+        catch (PlatformException failure)
+        {
+            Fail(failure);
         }
     }
 
-    private void SendTo(object? endpoint, ReadOnlySpan<byte> datagram)
+    private void SendTo(object? endpoint, ReadOnlySpan<byte> train, int segmentSize = 0)
     {
-        if (endpoint is not RemoteEndpoint remote)
-        {
-            Interlocked.Increment(ref _sendFailures);
-            return;
-        }
-
-        try
-        {
-            _socket.SendTo(datagram, SocketFlags.None, remote.Address);
-        }
-        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+        if (endpoint is not RemoteEndpoint remote || !_socket.Send(remote.Address, train, segmentSize))
         {
             Interlocked.Increment(ref _sendFailures);
         }

@@ -40,6 +40,26 @@ internal interface IPath
     /// <summary>Queues one WireGuard datagram. False: dropped and counted.</summary>
     bool Send(ReadOnlySpan<byte> datagram);
 
+    /// <summary>Longest WireGuard datagram that goes this way as it is, in bytes.</summary>
+    int MaxDatagram => ushort.MaxValue;
+
+    /// <summary>
+    /// Queues a train: datagrams of <paramref name="segmentSize"/> bytes one behind the other, of which the last may be shorter.
+    /// False: at least one was dropped.
+    /// </summary>
+    bool SendTrain(ReadOnlySpan<byte> train, int segmentSize)
+    {
+        bool sent = true;
+        while (!train.IsEmpty)
+        {
+            int length = Math.Min(segmentSize, train.Length);
+            sent &= Send(train[..length]);
+            train = train[length..];
+        }
+
+        return sent;
+    }
+
     /// <summary>Sends what <see cref="Send"/> gathered. Called once per batch.</summary>
     void Flush();
 }

@@ -136,10 +136,10 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>True if the peer answers now.</summary>
     public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || (IsPlain && IsPlainOnline);
 
-    /// <summary>Counts a packet that could not be sent.</summary>
-    public void CountDrop()
+    /// <summary>Counts packets that could not be sent.</summary>
+    public void CountDrop(int packets = 1)
     {
-        Interlocked.Increment(ref _droppedPackets);
+        Interlocked.Add(ref _droppedPackets, packets);
     }
 
     /// <summary>Keeps a copy of a packet until the key is known. The oldest gives way.</summary>

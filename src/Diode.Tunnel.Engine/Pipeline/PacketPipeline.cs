@@ -1,8 +1,6 @@
 using Diode.Tunnel.Engine.Addressing;
-using Diode.Tunnel.Engine.Exits;
 using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Packets;
-using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Platform.Buffers;
@@ -20,7 +18,7 @@ namespace Diode.Tunnel.Engine.Pipeline;
 /// Outbound runs on the adapter's reader thread, inbound on the receive thread of the path. Nothing here allocates, waits or logs; what
 /// cannot be done now is dropped and counted. Everything looked up is in <see cref="Snapshot"/>.
 /// </summary>
-internal sealed class PacketPipeline(
+internal sealed partial class PacketPipeline(
     ITunAdapter adapter,
     WireGuardInterface wireGuard,
     PacketFilter filter,
@@ -31,6 +29,8 @@ internal sealed class PacketPipeline(
 {
     private readonly long[] _drops = new long[(int)PipelineDrop.Count];
     private readonly TouchedPaths _outboundPaths = new();
+    private readonly PacketTrain _train = new(wireGuard);
+    private readonly FlowMemo _memo = new();
     private readonly byte[] _reply = new byte[IcmpReply.MaxLength];
     private PipelineSnapshot _snapshot = initial;
     private PlainGateway? _plain;
@@ -94,298 +94,6 @@ internal sealed class PacketPipeline(
         }
     }
 
-    /// <summary>Network → system: one datagram of a path. The buffer stays the caller's.</summary>
-    public void Receive(IPath path, PacketBuffer datagram)
-    {
-        long now = clock.Now;
-        Span<byte> bytes = datagram.Span;
-        ReceiveResult result = wireGuard.Receive(
-            bytes, path, path.SourceId, now, out Peer? session, out int offset, out int length);
-        if (result.Status == ReceiveStatus.Dropped)
-        {
-            Count(PipelineDrop.InRejected);
-        }
-
-        if (result.Status == ReceiveStatus.Packet && session?.Tag is TunnelPeer peer)
-        {
-            Deliver(peer, bytes.Slice(offset, length), now);
-        }
-    }
-
-    /// <summary>Sends packets that waited for a peer's key. Any thread.</summary>
-    public void SendWaiting(TunnelPeer peer)
-    {
-        IPath? used = null;
-        while (peer.TryTakeWaiting(out PacketBuffer? packet))
-        {
-            used = Seal(peer, packet!, clock.Now) ?? used;
-            pool.Return(packet!);
-        }
-
-        used?.Flush();
-    }
-
-    /// <summary>System → network: a batch from the adapter. Reader thread only; the buffers stay the batch's.</summary>
-    internal void SendBatch(PacketBatch batch)
-    {
-        PipelineSnapshot snapshot = Snapshot;
-        long now = clock.Now;
-        for (int i = 0; i < batch.Count; i++)
-        {
-            SendOne(batch.Packets[i], snapshot, now);
-        }
-
-        _outboundPaths.Flush();
-    }
-
-    private void RunOutbound()
-    {
-        PacketBatch batch = new(pool);
-        try
-        {
-            while (adapter.Read(batch) > 0)
-            {
-                SendBatch(batch);
-            }
-        }
-        finally
-        {
-            batch.Release();
-        }
-    }
-
-    private void SendOne(PacketBuffer buffer, PipelineSnapshot snapshot, long now)
-    {
-        if (!IpPacket.TryParse(buffer.Span, out IpPacket packet))
-        {
-            Count(PipelineDrop.OutMalformed);
-            return;
-        }
-
-        bool isKnown = snapshot.Book.TryFind(packet.Destination, out int index);
-        if (isKnown && index < snapshot.Plain.Length && snapshot.Plain[index] is { } plain)
-        {
-            SendToPlain(buffer, packet, snapshot, plain);
-            return;
-        }
-
-        if (isKnown && snapshot.Peers[index] is { } peer)
-        {
-            AddressBookEntry entry = snapshot.Book.Entries[index];
-            IpPacket local = packet;
-            TranslationResult translated = AliasTranslator.Outbound(buffer.Span, ref packet, snapshot.Book.Self, entry);
-            if (translated <= TranslationResult.Translated)
-            {
-                if (filter.Outbound(local, peer.Filter, now) == FilterVerdict.Pass)
-                {
-                    Send(peer, buffer, now);
-                }
-
-                return;
-            }
-
-            // A reply that this machine forwards from the internet to a client of its exit keeps its foreign source.
-            if (translated == TranslationResult.ForeignSource
-                && peer.IsExitClient
-                && !IsVirtual(snapshot, packet.Source)
-                && AliasTranslator.OutboundTransit(buffer.Span, ref packet, entry) <= TranslationResult.Translated)
-            {
-                Send(peer, buffer, now);
-                return;
-            }
-
-            Count(PipelineDrop.OutForeignSource);
-            return;
-        }
-
-        SendToExit(buffer, packet, snapshot, now);
-    }
-
-    private void SendToPlain(PacketBuffer buffer, in IpPacket packet, PipelineSnapshot snapshot, PlainTarget target)
-    {
-        if (Plain is not { } gateway || !snapshot.Book.IsSelf(packet.Source))
-        {
-            Count(PipelineDrop.OutForeignSource);
-            return;
-        }
-
-        gateway.Take(buffer, packet, target);
-    }
-
-    private void SendToExit(PacketBuffer buffer, IpPacket packet, PipelineSnapshot snapshot, long now)
-    {
-        if (packet.Destination.IsMulticastOrBroadcast || packet.Destination.IsUnspecifiedOrLoopback)
-        {
-            Count(PipelineDrop.OutNotRouted);
-            return;
-        }
-
-        if (IsVirtual(snapshot, packet.Destination))
-        {
-            Refuse(buffer, packet, UnreachableReason.NoRoute, PipelineDrop.OutNoPeer);
-            return;
-        }
-
-        if (!ExitPolicy.IsPublic(packet.Destination))
-        {
-            // The exit would drop it silently.
-            Refuse(buffer, packet, UnreachableReason.AdministrativelyProhibited, PipelineDrop.OutNotRouted);
-            return;
-        }
-
-        ExitFamilies family = packet.IsIpv4 ? ExitFamilies.Ipv4 : ExitFamilies.Ipv6;
-        if (snapshot.Exit is not { } exit || (snapshot.ExitFamilies & family) == 0)
-        {
-            Refuse(buffer, packet, UnreachableReason.NoRoute, PipelineDrop.OutExitBlocked);
-            return;
-        }
-
-        IpPacket local = packet;
-        if (AliasTranslator.OutboundToExit(buffer.Span, ref packet, snapshot.Book.Self) > TranslationResult.Translated)
-        {
-            Count(PipelineDrop.OutForeignSource);
-            return;
-        }
-
-        if (filter.Outbound(local, exit.Filter, now) == FilterVerdict.Pass)
-        {
-            Send(exit, buffer, now);
-        }
-    }
-
-    private void Send(TunnelPeer peer, PacketBuffer buffer, long now)
-    {
-        if (peer.Session is null)
-        {
-            peer.Wait(buffer.Span, pool);
-            if (!peer.Wanted)
-            {
-                peer.Wanted = true;
-                wantPeer(peer);
-            }
-
-            // The key may have come after the look at it; then nobody else would send what has just been put aside.
-            if (peer.Session is not null && peer.CurrentPath is not null)
-            {
-                SendWaiting(peer);
-            }
-
-            return;
-        }
-
-        if (Seal(peer, buffer, now) is { } path)
-        {
-            _outboundPaths.Add(path);
-        }
-    }
-
-    /// <summary>Encrypts a packet and gives it to the peer's path.</summary>
-    /// <returns>The path to be flushed, or null if the packet waits in the core or is lost.</returns>
-    private IPath? Seal(TunnelPeer peer, PacketBuffer buffer, long now)
-    {
-        if (peer.Session is not { } session)
-        {
-            peer.CountDrop();
-            return null;
-        }
-
-        SealResult sealing = wireGuard.Seal(
-            session, buffer.Array, buffer.Offset, buffer.Length, now, out int offset, out int length);
-        if (sealing.Status == SealStatus.Sealed)
-        {
-            IPath? path = peer.CurrentPath;
-            if (path is not null && path.Send(buffer.Array.AsSpan(offset, length)))
-            {
-                Interlocked.Increment(ref _packetsOut);
-                return path;
-            }
-
-            peer.CountDrop();
-            Count(PipelineDrop.OutPathFull);
-        }
-        else if (sealing.Status != SealStatus.Staged)
-        {
-            peer.CountDrop();
-            Count(PipelineDrop.OutNoSession);
-        }
-
-        if (peer.CurrentPath is null && !peer.Wanted)
-        {
-            peer.Wanted = true;
-            wantPeer(peer);
-        }
-
-        return null;
-    }
-
-    private void Deliver(TunnelPeer peer, Span<byte> bytes, long now)
-    {
-        PipelineSnapshot snapshot = Snapshot;
-        if (!IpPacket.TryParse(bytes, out IpPacket packet))
-        {
-            Count(PipelineDrop.InMalformed);
-            return;
-        }
-
-        if (!snapshot.Book.TryFind(peer.Device, out int index))
-        {
-            Count(PipelineDrop.InForeignSource);
-            return;
-        }
-
-        AddressBookEntry entry = snapshot.Book.Entries[index];
-        TranslationResult translated = AliasTranslator.Inbound(bytes, ref packet, snapshot.Book.Self, entry);
-        bool allowed = translated switch
-        {
-            <= TranslationResult.Translated => IsAllowed(peer, bytes, packet, now),
-            TranslationResult.ForeignSource => FromInternet(snapshot, peer, bytes, ref packet, now),
-            TranslationResult.ForeignDestination => ToInternet(peer, entry, bytes, ref packet),
-            _ => false,
-        };
-        if (!allowed)
-        {
-            Count(translated switch
-            {
-                <= TranslationResult.Translated => PipelineDrop.InFiltered,
-                TranslationResult.ForeignDestination => PipelineDrop.InForeignDestination,
-                _ => PipelineDrop.InForeignSource,
-            });
-            return;
-        }
-
-        if (adapter.Write(bytes[..packet.TotalLength]))
-        {
-            Interlocked.Increment(ref _packetsIn);
-        }
-        else
-        {
-            Count(PipelineDrop.InAdapterFull);
-        }
-    }
-
-    private bool IsAllowed(TunnelPeer peer, ReadOnlySpan<byte> bytes, in IpPacket packet, long now)
-    {
-        return (peer.IsExitClient && ExitPolicy.IsResolverQuery(packet))
-            || filter.Inbound(bytes, packet, peer.Filter, now) == FilterVerdict.Pass;
-    }
-
-    /// <summary>A reply of the internet that came through the exit in use: only what this machine asked for.</summary>
-    private bool FromInternet(PipelineSnapshot snapshot, TunnelPeer peer, Span<byte> bytes, ref IpPacket packet, long now)
-    {
-        return ReferenceEquals(peer, snapshot.Exit)
-            && !IsVirtual(snapshot, packet.Source)
-            && AliasTranslator.InboundFromExit(bytes, ref packet, snapshot.Book.Self) <= TranslationResult.Translated
-            && filter.InboundReply(bytes, packet, peer.Filter, now) == FilterVerdict.Pass;
-    }
-
-    /// <summary>A client's packet for the internet: the exit's rules decide, nftables decides again.</summary>
-    private static bool ToInternet(TunnelPeer peer, AddressBookEntry entry, Span<byte> bytes, ref IpPacket packet)
-    {
-        return peer.IsExitClient
-            && ExitPolicy.IsPublic(packet.Destination)
-            && AliasTranslator.InboundTransit(bytes, ref packet, entry) <= TranslationResult.Translated;
-    }
-
     private static bool IsVirtual(PipelineSnapshot snapshot, in PacketAddress address)
     {
         return address.IsIpv4
@@ -405,8 +113,21 @@ internal sealed class PacketPipeline(
         }
     }
 
-    private void Count(PipelineDrop reason)
+    /// <summary>Counts packets that were dropped.</summary>
+    internal void Count(PipelineDrop reason, int packets = 1)
     {
-        Interlocked.Increment(ref _drops[(int)reason]);
+        Interlocked.Add(ref _drops[(int)reason], packets);
+    }
+
+    /// <summary>Largest packet that goes to a peer in one piece by its present path.</summary>
+    private int PathMtu(TunnelPeer peer)
+    {
+        if (peer.CurrentPath is not { } path || path.MaxDatagram >= wireGuard.DatagramLength(adapter.Mtu))
+        {
+            return adapter.Mtu;
+        }
+
+        // Padding goes up to a multiple of 16.
+        return (path.MaxDatagram - WireGuardConstants.TransportOverhead) & ~(WireGuardConstants.PaddingMultiple - 1);
     }
 }

@@ -6,7 +6,7 @@ namespace Diode.Tunnel.Tests.Engine.Pipeline;
 /// <summary>A path that is a queue in memory. Datagrams move when <see cref="Deliver"/> is called; nothing is allocated per datagram.</summary>
 internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
 {
-    private readonly Queue<PacketBuffer> _onTheWay = new();
+    private readonly Queue<(PacketBuffer Buffer, int SegmentSize)> _onTheWay = new();
 
     public PathKind Kind => PathKind.RelayStream;
 
@@ -19,23 +19,35 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
     /// <summary>The other end's path back to this one: what the receiver sees as the sender.</summary>
     public MemoryPath? Reverse { get; set; }
 
+    /// <summary>Longest datagram; longer ones are dropped.</summary>
+    public int MaxDatagram { get; set; } = ushort.MaxValue;
+
+    /// <summary>Trains sent, single datagrams included.</summary>
+    public int Trains { get; private set; }
+
     /// <summary>Datagrams sent since the last flush: none may stay behind after a batch.</summary>
     public int Unflushed { get; private set; }
 
     /// <summary>The newest datagram, as an eavesdropper sees it.</summary>
-    public byte[] Last => _onTheWay.Last().Span.ToArray();
+    public byte[] Last => _onTheWay.Last().Buffer.Span.ToArray();
 
     public bool Send(ReadOnlySpan<byte> datagram)
     {
-        if (!IsOpen)
+        return SendTrain(datagram, datagram.Length);
+    }
+
+    public bool SendTrain(ReadOnlySpan<byte> train, int segmentSize)
+    {
+        if (!IsOpen || Math.Min(segmentSize, train.Length) > MaxDatagram)
         {
             return false;
         }
 
-        PacketBuffer buffer = pool.Rent();
-        buffer.TryAssign(datagram);
-        _onTheWay.Enqueue(buffer);
+        PacketBuffer buffer = train.Length > PacketBuffer.StandardCapacity / 2 ? pool.RentLarge() : pool.Rent();
+        buffer.TryAssign(train);
+        _onTheWay.Enqueue((buffer, segmentSize < train.Length ? segmentSize : 0));
         Unflushed++;
+        Trains++;
         return true;
     }
 
@@ -48,13 +60,33 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
     public bool Deliver()
     {
         bool any = false;
-        while (_onTheWay.TryDequeue(out PacketBuffer? buffer))
+        while (_onTheWay.TryDequeue(out (PacketBuffer Buffer, int SegmentSize) train))
         {
-            to.Pipeline.Receive(Reverse!, buffer);
-            pool.Return(buffer);
+            if (to.Receiver is { } receiver)
+            {
+                receiver.Take(Reverse!, train.Buffer, train.SegmentSize);
+                receiver.Flush();
+            }
+            else
+            {
+                ReceiveSingly(train.Buffer, train.SegmentSize);
+            }
+
+            pool.Return(train.Buffer);
             any = true;
         }
 
         return any;
+    }
+
+    private void ReceiveSingly(PacketBuffer train, int segmentSize)
+    {
+        int end = train.Offset + train.Length;
+        int step = segmentSize == 0 ? train.Length : segmentSize;
+        for (; train.Offset < end; train.Offset += step)
+        {
+            train.Length = Math.Min(step, end - train.Offset);
+            to.Pipeline.Receive(Reverse!, train);
+        }
     }
 }

@@ -11,16 +11,23 @@ using Xunit;
 
 namespace Diode.Tunnel.Tests.Engine.Pipeline;
 
-public sealed class PacketPipelineTests : IDisposable
+public class PacketPipelineTests : IDisposable
 {
     private readonly ManualTimeProvider _time = new(DateTimeOffset.UnixEpoch.AddYears(56));
+    private readonly bool _trains;
     private readonly PipelineNode _a;
     private readonly PipelineNode _b;
 
     public PacketPipelineTests()
+        : this(trains: true)
     {
-        _a = new PipelineNode(PipelineNode.MakeDevice(1), _time);
-        _b = new PipelineNode(PipelineNode.MakeDevice(2), _time);
+    }
+
+    private protected PacketPipelineTests(bool trains)
+    {
+        _trains = trains;
+        _a = new PipelineNode(PipelineNode.MakeDevice(1), _time, trains: trains);
+        _b = new PipelineNode(PipelineNode.MakeDevice(2), _time, trains: trains);
     }
 
     [Fact]
@@ -94,7 +101,7 @@ public sealed class PacketPipelineTests : IDisposable
     [Fact]
     public void A_member_can_not_speak_as_another_member()
     {
-        using PipelineNode c = new(PipelineNode.MakeDevice(3), _time);
+        using PipelineNode c = new(PipelineNode.MakeDevice(3), _time, trains: _trains);
         Connect();
         PipelineNode.Connect(_a, c);
         _b.Publish("all to public\n");
@@ -123,7 +130,7 @@ public sealed class PacketPipelineTests : IDisposable
     public void With_another_pool_packets_are_translated_both_ways()
     {
         Assert.True(AddressPool.TryParse("10.77.0.0/16", out AddressPool? pool));
-        using PipelineNode c = new(PipelineNode.MakeDevice(3), _time, pool);
+        using PipelineNode c = new(PipelineNode.MakeDevice(3), _time, pool, trains: _trains);
         PipelineNode.Connect(_a, c);
         c.Publish("all to fleet\n");
         Assert.StartsWith("10.77.", c.Ipv4, StringComparison.Ordinal);
@@ -156,8 +163,8 @@ public sealed class PacketPipelineTests : IDisposable
     public void Of_two_peers_with_the_same_address_each_gets_its_own_packets()
     {
         (Address first, Address second) = FindCollision();
-        using PipelineNode c = new(first, _time);
-        using PipelineNode d = new(second, _time);
+        using PipelineNode c = new(first, _time, trains: _trains);
+        using PipelineNode d = new(second, _time, trains: _trains);
         PipelineNode.Connect(_a, c);
         PipelineNode.Connect(_a, d);
         Assert.Equal(c.Ipv4, d.Ipv4);
@@ -318,6 +325,7 @@ public sealed class PacketPipelineTests : IDisposable
     {
         _a.Dispose();
         _b.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     internal static void AssertUnreachable(byte[] answer, PacketAddress from)

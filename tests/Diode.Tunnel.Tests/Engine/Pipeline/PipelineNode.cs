@@ -6,6 +6,7 @@ using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.Pipeline;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Testing;
 using Diode.Tunnel.WireGuard;
 using Diode.Tunnel.WireGuard.Crypto;
@@ -25,7 +26,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
     private readonly List<MemoryPath> _paths = [];
     private readonly EngineClock _clock;
 
-    public PipelineNode(Address device, TimeProvider time, AddressPool? addresses = null, IAeadFactory? aead = null)
+    public PipelineNode(Address device, TimeProvider time, AddressPool? addresses = null, IAeadFactory? aead = null, bool trains = true)
     {
         Device = device;
         _addresses = addresses ?? AddressPool.Default;
@@ -42,6 +43,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         WireGuard = new WireGuardInterface(key, options, this);
         Pipeline = new PacketPipeline(
             Adapter, WireGuard, Filter, _pool, _clock, MakeSnapshot(null, ExitFamilies.None), Wanted.Add);
+        Receiver = trains ? Pipeline.CreateReceiver() : null;
     }
 
     public Address Device { get; }
@@ -53,6 +55,9 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
     public WireGuardInterface WireGuard { get; }
 
     public PacketPipeline Pipeline { get; }
+
+    /// <summary>Takes what arrives; null: it is taken datagram by datagram.</summary>
+    public PipelineReceiver? Receiver { get; }
 
     public List<TunnelPeer> Wanted { get; } = [];
 
@@ -160,6 +165,22 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         Pipeline.SendBatch(_batch);
     }
 
+    /// <summary>Programs send several packets at once. A packet with a layout is a super-packet.</summary>
+    public void SendAll(params ReadOnlySpan<(byte[] Packet, SegmentLayout Layout)> packets)
+    {
+        PacketBatch batch = new(_pool);
+        foreach ((byte[] packet, SegmentLayout layout) in packets)
+        {
+            PacketBuffer buffer = packet.Length > 1500 ? _pool.RentLarge() : _pool.Rent();
+            buffer.TryAssign(packet);
+            buffer.Layout = layout;
+            batch.TryAdd(buffer);
+        }
+
+        Pipeline.SendBatch(batch);
+        batch.Release();
+    }
+
     /// <summary>
     /// Seals a packet for a peer whatever its addresses: what a device can send that does not keep to the rules.
     /// </summary>
@@ -181,6 +202,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
 
     public void Dispose()
     {
+        Receiver?.Dispose();
         WireGuard.Dispose();
         Adapter.Dispose();
     }

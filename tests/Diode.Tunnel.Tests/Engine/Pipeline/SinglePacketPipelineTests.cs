@@ -1,0 +1,4 @@
+namespace Diode.Tunnel.Tests.Engine.Pipeline;
+
+/// <summary>The same where datagrams are taken one by one, as from a relay stream.</summary>
+public sealed class SinglePacketPipelineTests() : PacketPipelineTests(trains: false);
