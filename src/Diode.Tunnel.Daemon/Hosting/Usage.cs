@@ -50,5 +50,5 @@ internal static class Usage
     }
 
     private static void Line(StringBuilder text, string flag, string help) =>
-        text.Append("  ").Append(flag.PadRight(24)).Append(help).Append('\n');
+        text.Append("  ").Append(flag.PadRight(27)).Append(flag.Length > 26 ? " " : "").Append(help).Append('\n');
 }
