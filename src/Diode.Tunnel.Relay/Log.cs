@@ -13,6 +13,12 @@ internal static partial class Log
     [LoggerMessage(2001, LogLevel.Information, "Listening for devices on {Endpoint}")]
     public static partial void Listening(ILogger logger, EndPoint endpoint);
 
+    [LoggerMessage(2150, LogLevel.Information, "Serving JSON-RPC on {Endpoint}")]
+    public static partial void ServingRpc(ILogger logger, EndPoint endpoint);
+
+    [LoggerMessage(2151, LogLevel.Information, "Serving metrics on {Endpoint}")]
+    public static partial void ServingMetrics(ILogger logger, EndPoint endpoint);
+
     [LoggerMessage(2002, LogLevel.Information, "Created a new relay key in {File}")]
     public static partial void KeyCreated(ILogger logger, string file);
 

@@ -55,6 +55,9 @@ internal sealed class RelayCore
 
     public Address Address { get; }
 
+    /// <summary>What the relay says about itself.</summary>
+    public ServerAnnouncement Announcement => _announcement;
+
     public RelayLimits Limits { get; }
 
     public long SlowReaderMs { get; }
@@ -79,6 +82,9 @@ internal sealed class RelayCore
 
     /// <summary>The other relays, when this one has links to any; set once before the first session.</summary>
     public IObjectNetwork? Network { get; set; }
+
+    /// <summary>WebSockets of devices, when the JSON-RPC interface is served.</summary>
+    public IDeviceListeners? Listeners { get; set; }
 
     /// <summary>The exit; set before the first session, or when it has come up.</summary>
     public IWireGuardExit WireGuard { get; set; } = NoWireGuardExit.Instance;
@@ -176,7 +182,7 @@ internal sealed class RelayCore
     /// <summary>Delivers a message to all sessions of a device; false when none could take it.</summary>
     public bool DeliverMessage(Address device, ReadOnlySpan<byte> payload, ReadOnlySpan<byte> metadata)
     {
-        bool delivered = false;
+        bool delivered = Listeners?.Deliver(device, payload, metadata) is true;
         foreach (RelaySession session in Directory.FindAll(device))
         {
             if (session.Edge.TrySendMessage(payload, metadata))

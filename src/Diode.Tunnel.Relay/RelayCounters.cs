@@ -44,6 +44,9 @@ internal sealed partial class RelayCounters
 
     public void ChainCommand() => Interlocked.Increment(ref _chainCommands);
 
+    /// <summary>Bytes of port data that were relayed.</summary>
+    public long PortBytes => Volatile.Read(ref _bytesRelayed);
+
     public void RpcRequest() => Interlocked.Increment(ref _rpcRequests);
 
     public void RpcRefused() => Interlocked.Increment(ref _rpcRefused);

@@ -132,6 +132,7 @@ public sealed partial class RelayNode : IAsyncDisposable
             throw;
         }
 
+        CreateRpc(options.Rpc, host);
         CreateInstruments();
     }
 
@@ -193,6 +194,7 @@ public sealed partial class RelayNode : IAsyncDisposable
             ["accounts"] = _core.Tickets.AccountCount,
             ["wireguard_clients"] = _exits.WireGuardClients,
             ["turn_allocations"] = _exits.TurnAllocations,
+            ["websockets"] = _sockets?.Count ?? 0,
         };
         foreach ((string name, long value) in _peers?.ReadCounters() ?? [])
         {
@@ -214,6 +216,7 @@ public sealed partial class RelayNode : IAsyncDisposable
         int sessions = SessionCount;
         await _stop.CancelAsync();
         await _timer;
+        await StopRpcAsync();
         if (_peers is not null)
         {
             await _peers.StopAsync();

@@ -44,4 +44,7 @@ public sealed record RelayOptions
 
     /// <summary>Where this relay is, as people say it ("de"); told after the version.</summary>
     public string? Region { get; init; }
+
+    /// <summary>The JSON-RPC interface and the metrics; nothing by default.</summary>
+    public Rpc.RpcOptions Rpc { get; init; } = new();
 }

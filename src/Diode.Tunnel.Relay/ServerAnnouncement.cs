@@ -43,6 +43,12 @@ internal sealed class ServerAnnouncement
     /// <summary>Version of this software.</summary>
     public string Version { get; }
 
+    /// <summary>Name for people.</summary>
+    public string Name => _name;
+
+    /// <summary>When the relay started, unix milliseconds.</summary>
+    public long StartedMs => _startedMs;
+
     /// <summary>Second answer to <c>version</c>.</summary>
     public string Description => Region is null ? $"diode-tunnel-{Version}" : $"diode-tunnel-{Version} region={Region}";
 

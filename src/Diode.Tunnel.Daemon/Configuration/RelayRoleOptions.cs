@@ -67,6 +67,21 @@ public sealed record RelayRoleOptions
     /// <summary>Region of the relay as people see it; null = not told.</summary>
     public string? Region { get; init; }
 
+    /// <summary>Where JSON-RPC is served over HTTP, <c>address:port</c>.</summary>
+    public IReadOnlyList<string> RpcListen { get; init; } = [];
+
+    /// <summary>Where JSON-RPC is served over HTTPS, <c>address:port</c>.</summary>
+    public IReadOnlyList<string> RpcSecureListen { get; init; } = [];
+
+    /// <summary>Certificate for HTTPS, PEM.</summary>
+    public string? RpcCertificate { get; init; }
+
+    /// <summary>Key of the certificate, PEM; null = in the same file.</summary>
+    public string? RpcCertificateKey { get; init; }
+
+    /// <summary>Where <c>/metrics</c> and <c>/healthz</c> are served, <c>address:port</c>.</summary>
+    public IReadOnlyList<string> MetricsListen { get; init; } = [];
+
     /// <summary>All settings with their names in file, environment and command line.</summary>
     public static OptionTable<RelayRoleOptions> Table { get; } = new(
         "DIODE_RELAY_",
@@ -107,5 +122,15 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { TurnAddress = OptionText.Ipv4Address(v[0]) }),
             new("region", "TEXT", "Where this relay is, as people say it, such as de (default: not told).", false,
                 (o, v) => o with { Region = OptionText.Region(v[0]) }),
+            new("rpc-listen", "ADDR:PORT", "Serve JSON-RPC and WebSocket over HTTP, usually on port 8545; several with commas or repeated (default: not served).", true,
+                (o, v) => o with { RpcListen = [.. v.Select(OptionText.ListenEndpoint)] }),
+            new("rpc-secure-listen", "ADDR:PORT", "The same over HTTPS, usually on port 8443; needs --rpc-certificate.", true,
+                (o, v) => o with { RpcSecureListen = [.. v.Select(OptionText.ListenEndpoint)] }),
+            new("rpc-certificate", "FILE", "Certificate chain for HTTPS, PEM.", false,
+                (o, v) => o with { RpcCertificate = OptionText.AbsolutePath(v[0]) }),
+            new("rpc-certificate-key", "FILE", "Key of the certificate, PEM (default: in the file of the certificate).", false,
+                (o, v) => o with { RpcCertificateKey = OptionText.AbsolutePath(v[0]) }),
+            new("metrics-listen", "ADDR:PORT", "Serve /metrics and /healthz, e.g. on 127.0.0.1:9146; they are for the operator only (default: not served).", true,
+                (o, v) => o with { MetricsListen = [.. v.Select(OptionText.ListenEndpoint)] }),
         ]);
 }

@@ -5,6 +5,7 @@ using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Relay;
 using Diode.Tunnel.Relay.Chains;
 using Diode.Tunnel.Relay.RelayPeers;
+using Diode.Tunnel.Relay.Rpc;
 using Diode.Tunnel.Relay.Turn;
 using Diode.Tunnel.Relay.WireGuardExit;
 using Microsoft.Extensions.DependencyInjection;
@@ -50,6 +51,14 @@ internal static class RelayRole
                 Peers = ReadPeers(options),
                 Chains = ChainOptions.Parse(options.Chains),
                 PaysMetaTransactions = options.PaysMetaTransactions,
+                Rpc = new RpcOptions
+                {
+                    Listen = [.. options.RpcListen.Select(IPEndPoint.Parse)],
+                    SecureListen = [.. options.RpcSecureListen.Select(IPEndPoint.Parse)],
+                    CertificateFile = options.RpcCertificate,
+                    CertificateKeyFile = options.RpcCertificateKey,
+                    MetricsListen = [.. options.MetricsListen.Select(IPEndPoint.Parse)],
+                },
                 Region = options.Region,
                 Turn = options.TurnListen is not int turnPort
                     ? null
@@ -65,7 +74,7 @@ internal static class RelayRole
                     },
             },
             logger);
-        relay.Start();
+        await relay.StartAsync();
         await watchdog.StartAsync(CancellationToken.None);
         await output.WriteLineAsync(relay.UriText);
         await output.FlushAsync();

@@ -15,6 +15,9 @@ public interface ITicketStore
     /// <summary>All tickets of a device.</summary>
     IReadOnlyList<Ticket> FindAll(Address device);
 
+    /// <summary>All tickets of all devices, as of now.</summary>
+    IReadOnlyList<Ticket> FindAll();
+
     /// <summary>Keeps a ticket in place of the one of the same fleet and epoch.</summary>
     void Put(Address device, Ticket ticket);
 

@@ -22,6 +22,12 @@ public sealed class MemoryTicketStore : ITicketStore
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<Ticket> FindAll()
+    {
+        return [.. ReadAll().Select(entry => entry.Ticket)];
+    }
+
+    /// <inheritdoc/>
     public void Put(Address device, Ticket ticket)
     {
         ArgumentNullException.ThrowIfNull(ticket);

@@ -104,6 +104,9 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
     }
 
     /// <inheritdoc/>
+    public IReadOnlyList<Ticket> FindAll() => _memory.FindAll();
+
+    /// <inheritdoc/>
     public void RemoveWhere(Func<Ticket, bool> isOld)
     {
         lock (_gate)

@@ -101,6 +101,27 @@ internal sealed class TicketLedger
         return newest;
     }
 
+    /// <summary>Whether tickets of a chain can be judged.</summary>
+    public bool IsKnownChain(ulong chainId) => _chain.IsKnown(chainId);
+
+    /// <summary>The current epoch of a known chain.</summary>
+    public ulong GetEpoch(ulong chainId, long nowMs) => _chain.GetEpoch(chainId, nowMs);
+
+    /// <summary>The stored tickets of a chain and epoch.</summary>
+    public List<Ticket> FindEpoch(ulong chainId, ulong epoch)
+    {
+        return [.. _store.FindAll().Where(ticket => GetChainId(ticket) == chainId && ticket.Epoch == epoch)];
+    }
+
+    /// <summary>Who signed a ticket, for transports that have not proven it.</summary>
+    public bool TryRecoverDevice(in TicketSubmission submission, Hash256? blockHash, out Address device)
+    {
+        device = default;
+        return TryCreate(submission, blockHash, out Ticket? ticket)
+            && Signature65.TryFromBytes(submission.Signature, out Signature65 signature)
+            && (ticket with { DeviceSignature = signature }).TryRecoverDevice(out device);
+    }
+
     /// <summary>Judges a ticket of the device and stores it if it is good.</summary>
     /// <param name="account">The device, as the TLS handshake proved it.</param>
     /// <param name="submission">The ticket.</param>

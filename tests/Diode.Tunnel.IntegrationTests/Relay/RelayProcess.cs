@@ -10,10 +10,10 @@ internal sealed class RelayProcess : IDisposable
 {
     private readonly Process _process = new();
 
-    public RelayProcess(string stateFolder, int port = 0)
+    public RelayProcess(string stateFolder, int port = 0, params string[] more)
     {
         _process.StartInfo = new ProcessStartInfo(
-            Programs.Daemon, ["relay", "--listen", $"127.0.0.1:{port}", "--state-dir", stateFolder])
+            Programs.Daemon, ["relay", "--listen", $"127.0.0.1:{port}", "--state-dir", stateFolder, .. more])
         {
             RedirectStandardOutput = true,
         };
