@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Diode.Tunnel.Testing.Vectors.JsonRpc;
 using Diode.Tunnel.Testing.Vectors.Sessions;
 
 namespace Diode.Tunnel.Testing.Vectors;
@@ -29,6 +30,7 @@ public static class VectorSuite
         ["kademlia"] = (_, vector) => KademliaVectors.Run(vector),
         ["peer_session"] = PeerSessionVectors.Run,
         ["edge_session"] = EdgeSessionVectors.Run,
+        ["jsonrpc"] = JsonRpcVectors.Run,
     };
 
     /// <summary>The folder named by <see cref="FolderVariable"/>, else tests/vectors of this source tree.</summary>
