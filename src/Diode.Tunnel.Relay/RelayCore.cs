@@ -45,7 +45,8 @@ internal sealed class RelayCore
         Tickets = new TicketLedger(key, chain, store, limits.MaxDevices);
         Ports = new PortTable(
             nextRef ?? (() => (uint)RandomNumberGenerator.GetInt32((int)FirstRef, int.MaxValue)),
-            limits.MaxPortsPerSession);
+            limits.MaxPortsPerSession,
+            Counters);
         PhysicalPorts = new PhysicalPortTable(sockets, limits, Counters);
         Channels = new ChannelTable(limits.MaxChannels);
         RemoteDevices = new RemoteDevices(this);

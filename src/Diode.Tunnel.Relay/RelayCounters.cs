@@ -25,6 +25,8 @@ internal sealed partial class RelayCounters
     private long _bytesRelayed;
     private long _framesRelayed;
     private long _throttled;
+    private long _datagramsRefused;
+    private long _datagramsLate;
     private long _physicalOpened;
     private long _physicalPieces;
     private long _physicalBytes;
@@ -79,6 +81,12 @@ internal sealed partial class RelayCounters
 
     public void Throttled() => Interlocked.Increment(ref _throttled);
 
+    /// <summary>One <c>portsend</c> of datagrams found no room.</summary>
+    public void DatagramsRefused() => Interlocked.Increment(ref _datagramsRefused);
+
+    /// <summary>Frames of datagrams waited too long for their receiver.</summary>
+    public void DatagramsLate(int count) => Interlocked.Add(ref _datagramsLate, count);
+
     public void PhysicalPortOpened() => Interlocked.Increment(ref _physicalOpened);
 
     public void PhysicalDrop() => Interlocked.Increment(ref _physicalDrops);
@@ -124,6 +132,8 @@ internal sealed partial class RelayCounters
         yield return new("port_frames", Volatile.Read(ref _framesRelayed));
         yield return new("port_bytes", Volatile.Read(ref _bytesRelayed));
         yield return new("senders_throttled", Volatile.Read(ref _throttled));
+        yield return new("port_datagram_frames_refused", Volatile.Read(ref _datagramsRefused));
+        yield return new("port_datagram_frames_late", Volatile.Read(ref _datagramsLate));
         yield return new("physical_ports_opened", Volatile.Read(ref _physicalOpened));
         yield return new("physical_port_packets", Volatile.Read(ref _physicalPieces));
         yield return new("physical_port_bytes", Volatile.Read(ref _physicalBytes));

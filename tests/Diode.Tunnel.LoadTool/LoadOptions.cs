@@ -7,7 +7,7 @@ internal sealed record LoadOptions
 {
     public const string Usage = """
         diode-load: what a relay takes. Starts a relay of its own on one core and prints a table.
-          diode-load [MEASURE...] [--relay PROGRAM] [--relay-core N] [--seconds S] [--devices N] [--sessions N] [--quick]
+          diode-load [MEASURE...] [--relay PROGRAM] [--relay-core N] [--seconds S] [--devices N] [--sessions N] [--size BYTES] [--quick]
         MEASURE: handshakes sessions idle portsend echo udp tcp unwindowed (default: all).
         Run it by scripts/load.sh, which builds the relay and binds this program to another core.
         """;
@@ -31,6 +31,9 @@ internal sealed record LoadOptions
 
     /// <summary>Sessions and handshakes of one measurement.</summary>
     public int Sessions { get; init; } = 1500;
+
+    /// <summary>The one size to measure with; null for all.</summary>
+    public int? Size { get; init; }
 
     /// <summary>Load before a measurement begins: the relay is compiled while it runs.</summary>
     public double WarmUpSeconds { get; init; } = 2;
@@ -62,6 +65,7 @@ internal sealed record LoadOptions
                 "--seconds" => options with { Seconds = double.Parse(value, CultureInfo.InvariantCulture) },
                 "--devices" => options with { Devices = int.Parse(value, CultureInfo.InvariantCulture) },
                 "--sessions" => options with { Sessions = int.Parse(value, CultureInfo.InvariantCulture) },
+                "--size" => options with { Size = int.Parse(value, CultureInfo.InvariantCulture) },
                 _ => throw new FormatException($"unknown option {name}\n{Usage}"),
             };
         }

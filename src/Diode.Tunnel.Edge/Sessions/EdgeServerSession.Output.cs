@@ -198,6 +198,30 @@ public sealed partial class EdgeServerSession
         return result;
     }
 
+    /// <summary>
+    /// Delivers port data that holds datagrams: dropped rather than late, see <see cref="FrameOutbox.TryWriteDatagrams"/>. On a
+    /// compressed session the same as <see cref="TrySendPortData"/>.
+    /// </summary>
+    public FrameOutboxResult TrySendDatagrams(
+        uint portRef, ReadOnlySpan<byte> data, bool mayDrop, IFrameOutboxWaiter sender, long nowMs)
+    {
+        if (IsCompressed)
+        {
+            return TrySendPortData(portRef, data, sender, nowMs);
+        }
+
+        Span<byte> head = stackalloc byte[MaxDataHead];
+        int headLength = WriteDataHead(head, portRef, data, out bool dataInHead);
+        ReadOnlySpan<byte> body = dataInHead ? default : data;
+        FrameOutboxResult result = Output.TryWriteDatagrams(head[..headLength], body, mayDrop, sender, nowMs);
+        if (result == FrameOutboxResult.Queued)
+        {
+            _handler.OnUsage(headLength - LengthBytes + body.Length);
+        }
+
+        return result;
+    }
+
     // length | list( id, list( "portsend", ref, data-header …
     private int WriteDataHead(Span<byte> head, uint portRef, ReadOnlySpan<byte> data, out bool dataInHead)
     {

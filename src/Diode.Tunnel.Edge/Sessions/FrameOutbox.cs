@@ -6,10 +6,10 @@ namespace Diode.Tunnel.Edge.Sessions;
 /// control frames (replies, port events) may use a reserve beyond it. An empty queue owns no memory.
 /// </summary>
 /// <remarks>
-/// A chunk handed out by <see cref="TryPeek"/> never ends between the two length bytes of a frame, because real peers
+/// A chunk handed out by <see cref="TryPeek(long, out ReadOnlyMemory{byte})"/> never ends between the two length bytes of a frame, because real peers
 /// drop a connection whose TLS record does (diode-observed, "Frame header").
 /// </remarks>
-public sealed class FrameOutbox
+public sealed partial class FrameOutbox
 {
     private readonly Lock _gate = new();
     private readonly IFrameOutboxOwner _owner;
@@ -38,7 +38,7 @@ public sealed class FrameOutbox
         _reserve = reserve;
     }
 
-    /// <summary>Bytes waiting.</summary>
+    /// <summary>Bytes waiting, datagrams not counted.</summary>
     public int Length => Volatile.Read(ref _queued);
 
     /// <summary>
@@ -148,25 +148,10 @@ public sealed class FrameOutbox
         }
     }
 
-    /// <summary>
-    /// The oldest bytes, as one piece that stays valid until <see cref="Advance"/>; false when the queue is empty.
-    /// Flusher only.
-    /// </summary>
+    /// <summary>The same as <see cref="TryPeek(long, out ReadOnlyMemory{byte})"/> without looking at the age of datagrams.</summary>
     public bool TryPeek(out ReadOnlyMemory<byte> chunk)
     {
-        lock (_gate)
-        {
-            FrameSegment? head = _head;
-            if (head is null || head.Start == head.End)
-            {
-                _signalled = false;
-                chunk = default;
-                return false;
-            }
-
-            chunk = head.Array.AsMemory(head.Start, head.End - head.Start);
-            return true;
-        }
+        return TryPeek(0, out chunk);
     }
 
     /// <summary>Drops the first <paramref name="count"/> bytes of the piece seen last. Flusher only.</summary>
@@ -175,22 +160,17 @@ public sealed class FrameOutbox
         List<IFrameOutboxWaiter>? wake = null;
         lock (_gate)
         {
-            FrameSegment? head = _head;
-            if (head is null)
+            if (_peekedLane)
             {
-                return;
+                _lane!.Advance(count);
+                _laneTurn = false;
+            }
+            else if (_head is FrameSegment head)
+            {
+                AdvanceLocked(head, count);
             }
 
-            head.Start += count;
-            _queued -= count;
-            if (head.Start == head.End)
-            {
-                _head = head.Next;
-                _tail = _head is null ? null : _tail;
-                FrameSegment.Return(head);
-            }
-
-            if (_waiters is { Count: > 0 } && _queued <= _limit - (_limit / 4))
+            if (_waiters is { Count: > 0 } && _queued <= _limit - (_limit / 4) && !(_lane?.Length >= _limit / 4))
             {
                 wake = TakeWaitersLocked();
             }
@@ -228,6 +208,22 @@ public sealed class FrameOutbox
 
             _tail = null;
             _queued = 0;
+            _lane?.Clear();
+        }
+    }
+
+    private void AdvanceLocked(FrameSegment head, int count)
+    {
+        head.Start += count;
+        _queued -= count;
+        _laneTurn = true;
+        _inFrame = !head.IsContinued || head.Start != head.LastFrame;
+        if (head.Start == head.End)
+        {
+            _inFrame = head.IsContinued;
+            _head = head.Next;
+            _tail = _head is null ? null : _tail;
+            FrameSegment.Return(head);
         }
     }
 
@@ -284,6 +280,7 @@ public sealed class FrameOutbox
             tail = AddSegmentLocked();
         }
 
+        tail.LastFrame = tail.End;
         tail = CopyLocked(tail, head);
         CopyLocked(tail, body);
         bool signal = !_signalled;
@@ -304,6 +301,7 @@ public sealed class FrameOutbox
                 return tail;
             }
 
+            tail.IsContinued = true;
             tail = AddSegmentLocked();
         }
     }

@@ -11,4 +11,7 @@ public enum FrameOutboxResult
 
     /// <summary>The session is closed or about to be; nothing was written and nobody will be called.</summary>
     Closed,
+
+    /// <summary>No room for datagrams; nothing was written and nobody will be called.</summary>
+    Dropped,
 }

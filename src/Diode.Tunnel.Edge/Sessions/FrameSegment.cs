@@ -24,6 +24,15 @@ internal sealed class FrameSegment
 
     public int End { get; set; }
 
+    /// <summary>Where its last frame begins.</summary>
+    public int LastFrame { get; set; }
+
+    /// <summary>Whether its last frame goes on in the next one.</summary>
+    public bool IsContinued { get; set; }
+
+    /// <summary>Its bytes, as far as frames end in it; all of them if none does.</summary>
+    public ReadOnlyMemory<byte> WholeFrames => Array.AsMemory(Start, (IsContinued && LastFrame > Start ? LastFrame : End) - Start);
+
     public FrameSegment? Next { get; set; }
 
     public static FrameSegment Rent()
@@ -47,6 +56,8 @@ internal sealed class FrameSegment
     {
         segment.Start = 0;
         segment.End = 0;
+        segment.LastFrame = 0;
+        segment.IsContinued = false;
         segment.Next = null;
         lock (Gate)
         {

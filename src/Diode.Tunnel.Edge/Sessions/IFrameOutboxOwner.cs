@@ -14,4 +14,11 @@ public interface IFrameOutboxOwner
     /// under the same rules as <see cref="OnOutputAvailable"/>.
     /// </summary>
     void OnOutputOverflow();
+
+    /// <summary>Frames of datagrams waited too long and were dropped. Called by the flusher, outside locks of the outbox.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="bytes">Their bytes, with their two bytes of length.</param>
+    void OnDatagramsExpired(int count, int bytes)
+    {
+    }
 }

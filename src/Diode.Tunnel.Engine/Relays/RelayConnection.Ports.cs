@@ -3,6 +3,7 @@ using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Network;
 
 namespace Diode.Tunnel.Engine.Relays;
 
@@ -154,7 +155,10 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
         Flush();
     }
 
-    /// <summary>Sends data that may be dropped rather than wait longer than the budget. False: dropped and counted.</summary>
+    /// <summary>
+    /// Sends datagrams, or drops them rather than let them wait longer than the budget: at once when too much waits (false), later when they
+    /// got too old. Both is counted.
+    /// </summary>
     public bool TrySendData(PortRef port, ReadOnlySpan<byte> data)
     {
         lock (_gate)
@@ -164,13 +168,20 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
                 return false;
             }
 
-            if (_session.PendingOutput + _tls.PendingOutput > _budget.Limit)
+            if (QueuedLocked() > _budget.Limit)
             {
-                DroppedSends++;
+                Interlocked.Increment(ref _refusedSends);
                 return false;
             }
 
-            _session.PortSend(port, data);
+            if (QueuedLocked() > 0)
+            {
+                _waiting.Add(port, data);
+            }
+            else
+            {
+                _session.PortSend(port, data);
+            }
         }
 
         Flush();
@@ -205,6 +216,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
         if (!_ready)
         {
             Volatile.Write(ref _ready, true);
+            StreamPacing.ChooseCongestionControl(_socket!);
             _callbacks.Add(() => _events.OnReady(this));
         }
     }

@@ -74,7 +74,7 @@ internal sealed partial class RelayConnection
 
     private int QueuedLocked()
     {
-        return _session.PendingOutput + _tls.PendingOutput;
+        return _session.PendingOutput + _tls.PendingOutput + _waiting.Bytes;
     }
 
     /// <summary>Part of every encryption step, under the lock.</summary>

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
+using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform.Buffers;
@@ -44,6 +45,8 @@ internal sealed partial class RelayConnection : IDisposable
     private readonly EdgeClientSession _session;
     private readonly ArrayBufferWriter<byte> _plaintext = new(ReceiveBytes);
     private readonly SendBudget _budget;
+    private readonly WaitingDatagrams _waiting;
+    private readonly StreamPacing _pacing;
     private readonly byte[] _plain = GC.AllocateUninitializedArray<byte>(ReceiveBytes, pinned: true);
     private readonly byte[] _cipher = GC.AllocateUninitializedArray<byte>(ReceiveBytes + CipherOverhead, pinned: true);
     private Socket? _socket;
@@ -51,6 +54,7 @@ internal sealed partial class RelayConnection : IDisposable
     private Task? _sending;
     private string? _closeReason;
     private string? _certificateProblem;
+    private long _refusedSends;
     private int _closed;
     private int _signalled;
     private int _sendTurn;
@@ -68,6 +72,8 @@ internal sealed partial class RelayConnection : IDisposable
         _time = time;
         _pool = pool;
         _budget = new SendBudget(time);
+        _waiting = new WaitingDatagrams(time, SendBudget.MaxDelay);
+        _pacing = new StreamPacing(time);
         _tls = TlsEngineFactory.Create(TlsRole.Client, options.TlsIdentity, ValidateCertificate);
         _session = new EdgeClientSession(options.Keys, options.Uri.Address, options.Edge, this);
     }
@@ -85,7 +91,7 @@ internal sealed partial class RelayConnection : IDisposable
     public TimeSpan? RoundTrip { get; private set; }
 
     /// <summary>Data dropped because the session could not take it in time: the bound of design §4 "Paths".</summary>
-    public long DroppedSends { get; private set; }
+    public long DroppedSends => Interlocked.Read(ref _refusedSends) + _waiting.Expired;
 
     /// <summary>Connects and runs the session on threads of its own. The owner hears of success or failure by events.</summary>
     public void Start(IPEndPoint endpoint)
@@ -371,6 +377,7 @@ internal sealed partial class RelayConnection : IDisposable
             int sent = socket.Send(_cipher.AsSpan(_cipherStart, _cipherEnd - _cipherStart), SocketFlags.None, out SocketError error);
             if (error is SocketError.WouldBlock or SocketError.IOPending)
             {
+                _pacing.Sent(socket, 0, isFull: true);
                 return false;
             }
 
@@ -381,6 +388,7 @@ internal sealed partial class RelayConnection : IDisposable
             }
 
             _cipherStart += sent;
+            _pacing.Sent(socket, sent, isFull: false);
         }
 
         return true;
@@ -390,9 +398,18 @@ internal sealed partial class RelayConnection : IDisposable
     {
         lock (_gate)
         {
-            if (_tls.PendingOutput == 0 && _tls.IsHandshakeComplete && _session.PendingOutput > 0)
+            if (_tls.PendingOutput == 0 && _tls.IsHandshakeComplete)
             {
-                _tls.Send(_plain.AsSpan(0, _session.ReadOutput(_plain)));
+                int chunk = Math.Min(_pacing.Chunk, _plain.Length);
+                while (_session.PendingOutput < chunk && _waiting.TryTake(out PortRef port, out ReadOnlySpan<byte> data))
+                {
+                    _session.PortSend(port, data);
+                }
+
+                if (_session.PendingOutput > 0)
+                {
+                    _tls.Send(_plain.AsSpan(0, _session.ReadOutput(_plain.AsSpan(0, chunk))));
+                }
             }
 
             _cipherStart = 0;
@@ -405,7 +422,7 @@ internal sealed partial class RelayConnection : IDisposable
 
     private bool HasOutputLocked()
     {
-        return _tls.PendingOutput > 0 || (_tls.IsHandshakeComplete && _session.PendingOutput > 0);
+        return _tls.PendingOutput > 0 || (_tls.IsHandshakeComplete && (_session.PendingOutput > 0 || !_waiting.IsEmpty));
     }
 
     private static string Describe(SocketException e, IPEndPoint endpoint)

@@ -16,7 +16,6 @@ public static class UnderlaySocket
     /// <summary>The bits of the mark that are ours; the low byte is free for telling exits apart.</summary>
     public const uint FirewallMask = 0xffffff00;
 
-    private const int UnsentLimit = 128 * 1024;
     private const int KeepAliveProbes = 5;
     private const int KeepAliveIdleSeconds = 60;
     private const int KeepAliveIntervalSeconds = 60;
@@ -33,7 +32,7 @@ public static class UnderlaySocket
         {
             Mark(socket);
             socket.NoDelay = true;
-            LimitUnsent(socket);
+            StreamPacing.Prepare(socket);
             SetKeepAlive(socket);
             return socket;
         }
@@ -74,20 +73,6 @@ public static class UnderlaySocket
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveIdleSeconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveIntervalSeconds);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
-    }
-
-    /// <summary>
-    /// The kernel takes no more than this ahead of what the network carries (TCP_NOTSENT_LOWAT): what waits behind it waits where it can
-    /// still be dropped. Its default is megabytes, which is seconds on a slow link.
-    /// </summary>
-    private static void LimitUnsent(Socket socket)
-    {
-        if (OperatingSystem.IsLinux())
-        {
-            Span<byte> limit = stackalloc byte[sizeof(int)];
-            BinaryPrimitives.WriteInt32LittleEndian(limit, UnsentLimit);
-            socket.SetRawSocketOption(Libc.IPPROTO_TCP, Libc.TCP_NOTSENT_LOWAT, limit);
-        }
     }
 
     /// <summary>Marks a socket as underlay. Linux only; elsewhere it does nothing.</summary>

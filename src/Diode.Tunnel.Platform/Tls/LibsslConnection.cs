@@ -9,6 +9,10 @@ internal sealed class LibsslConnection : SafeHandle
     private static readonly int OwnerIndex = Libcrypto.CRYPTO_get_ex_new_index(
         Libcrypto.CRYPTO_EX_INDEX_SSL, 0, 0, 0, 0, 0);
 
+    private const int BIO_C_SET_BUF_MEM_EOF_RETURN = 130;
+
+    private readonly nint _input;
+
     // Weak, so that an engine somebody forgot to dispose is still collected, and this handle with it.
     private GCHandle _owner;
 
@@ -30,7 +34,8 @@ internal sealed class LibsslConnection : SafeHandle
             }
         }
 
-        Input = Libcrypto.BIO_new(Libcrypto.BIO_s_mem());
+        _input = Libcrypto.BIO_new(Libcrypto.BIO_s_mem());
+        Input = _input;
         Output = Libcrypto.BIO_new(Libcrypto.BIO_s_mem());
         if (IsInvalid || Input == 0 || Output == 0)
         {
@@ -68,15 +73,30 @@ internal sealed class LibsslConnection : SafeHandle
         }
     }
 
-    /// <summary>The same for the empty input BIO.</summary>
-    public void RenewInput()
+    /// <summary>
+    /// Lets the library read the caller's memory instead of <see cref="Input"/>, which is empty, until <see cref="EndLoan"/>: saves a copy.
+    /// </summary>
+    public unsafe bool TryLend(byte* data, int length)
     {
-        nint input = Libcrypto.BIO_new(Libcrypto.BIO_s_mem());
-        if (input != 0)
+        nint loan = Libcrypto.BIO_new_mem_buf(data, length);
+        if (loan == 0)
         {
-            Libssl.SSL_set0_rbio(handle, input);
-            Input = input;
+            return false;
         }
+
+        // Its end means "more may come" like that of an ordinary memory BIO.
+        _ = Libcrypto.BIO_ctrl(loan, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, 0);
+        _ = Libcrypto.BIO_up_ref(_input);
+        Libssl.SSL_set0_rbio(handle, loan);
+        Input = loan;
+        return true;
+    }
+
+    /// <summary>Takes the memory back. The library has read all of it, or the connection has failed.</summary>
+    public void EndLoan()
+    {
+        Libssl.SSL_set0_rbio(handle, _input);
+        Input = _input;
     }
 
     protected override bool ReleaseHandle()

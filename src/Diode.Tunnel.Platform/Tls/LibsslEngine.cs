@@ -10,10 +10,9 @@ namespace Diode.Tunnel.Platform.Tls;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
 {
-    // Memory BIOs keep their largest size. Input goes in by small pieces, output above the limit gets a new BIO, so that
+    // Memory BIOs keep their largest size. Larger input is read where it is, output above the limit gets a new BIO, so that
     // an idle connection stays small whatever it once carried.
-    private const int InputChunk = 4 * 1024;
-    private const int LargeInputChunk = 32 * 1024;
+    private const int MaxCopiedInput = 4 * 1024;
     private const int OutputKept = 8 * 1024;
     private const int MinPlaintextSpan = 2 * 1024;
 
@@ -21,7 +20,6 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
     private readonly nint _ssl;
     private int _pendingOutput;
     private int _largestOutput;
-    private bool _largeInput;
 
     public LibsslEngine(
         TlsRole role,
@@ -85,12 +83,6 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
     {
         ObjectDisposedException.ThrowIf(_connection.IsClosed, this);
         TrimOutput();
-        if (_largeInput && Libcrypto.BIO_ctrl_pending(_connection.Input) == 0)
-        {
-            _connection.RenewInput();
-            _largeInput = false;
-        }
-
         GC.KeepAlive(this);
     }
 
@@ -128,25 +120,24 @@ internal sealed unsafe partial class LibsslEngine : GuardedTlsEngine
 
     protected override TlsResult Feed(ReadOnlySpan<byte> records, IBufferWriter<byte> plaintext)
     {
-        TlsResult result = TlsResult.Ok;
-        while (result == TlsResult.Ok && !records.IsEmpty)
+        fixed (byte* start = records)
         {
-            int most = KeepsBuffers ? LargeInputChunk : InputChunk;
-            ReadOnlySpan<byte> chunk = records[..Math.Min(records.Length, most)];
-            _largeInput |= chunk.Length > InputChunk;
-            records = records[chunk.Length..];
-            fixed (byte* start = chunk)
+            if (records.Length > MaxCopiedInput)
             {
-                if (Libcrypto.BIO_write(_connection.Input, start, chunk.Length) != chunk.Length)
+                if (!_connection.TryLend(start, records.Length))
                 {
                     return Fail("out of memory");
                 }
+
+                TlsResult result = Decrypt(plaintext);
+                _connection.EndLoan();
+                return result;
             }
 
-            result = Decrypt(plaintext);
+            return Libcrypto.BIO_write(_connection.Input, start, records.Length) == records.Length
+                ? Decrypt(plaintext)
+                : Fail("out of memory");
         }
-
-        return result;
     }
 
     protected override TlsResult Encrypt(ReadOnlySpan<byte> plaintext)

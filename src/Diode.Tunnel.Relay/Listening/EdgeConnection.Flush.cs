@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net.Sockets;
+using Diode.Tunnel.Platform.Network;
 using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.Sessions;
 
@@ -8,8 +9,10 @@ namespace Diode.Tunnel.Relay.Listening;
 /// <content>Outbox → TLS → socket.</content>
 internal sealed partial class EdgeConnection
 {
-    // Holds three full TLS records.
-    private const int SendSize = 64 * 1024;
+    private const int SendSize = StreamPacing.MaxChunk;
+
+    // The largest piece of an outbox in records.
+    private const int MaxPiece = (16 * 1024) + 256;
 
     private const int FlushIdle = 0;
     private const int FlushRunning = 1;
@@ -80,14 +83,15 @@ internal sealed partial class EdgeConnection
     private bool TryFill()
     {
         _isActive = true;
-        _sendBuffer ??= ArrayPool<byte>.Shared.Rent(SendSize);
         _sendFrom = 0;
+        _sendTo = 0;
         lock (_tlsGate)
         {
-            while (_tls.PendingOutput < SendSize / 2
+            long nowMs = _clock.NowMs;
+            while ((_tls.PendingOutput == 0 || _tls.PendingOutput + MaxPiece <= _pacing.Chunk)
                 && _tls.IsHandshakeComplete
                 && _session is RelaySession session
-                && session.Edge.Output.TryPeek(out ReadOnlyMemory<byte> chunk))
+                && session.Edge.Output.TryPeek(nowMs, out ReadOnlyMemory<byte> chunk))
             {
                 TlsResult result = _tls.Send(chunk.Span);
                 session.Edge.Output.Advance(chunk.Length);
@@ -97,7 +101,12 @@ internal sealed partial class EdgeConnection
                 }
             }
 
-            _sendTo = _tls.ReadOutput(_sendBuffer.AsSpan(0, SendSize));
+            int length = Math.Min(_tls.PendingOutput, SendSize);
+            if (length > 0)
+            {
+                RentSendBuffer(length);
+                _sendTo = _tls.ReadOutput(_sendBuffer.AsSpan(0, length));
+            }
         }
 
         if (_sendTo == 0)
@@ -107,6 +116,15 @@ internal sealed partial class EdgeConnection
         }
 
         return true;
+    }
+
+    private void RentSendBuffer(int length)
+    {
+        if (_sendBuffer is null || _sendBuffer.Length < length)
+        {
+            ReturnSendBuffer();
+            _sendBuffer = ArrayPool<byte>.Shared.Rent(length);
+        }
     }
 
     private bool TrySend()
@@ -119,6 +137,7 @@ internal sealed partial class EdgeConnection
                     _sendBuffer.AsSpan(_sendFrom, _sendTo - _sendFrom), SocketFlags.None, out SocketError error);
                 if (error == SocketError.WouldBlock)
                 {
+                    _pacing.Sent(_socket, 0, isFull: true);
                     if (!TryWaitForSocket(out sent, out error))
                     {
                         return false;
@@ -132,6 +151,7 @@ internal sealed partial class EdgeConnection
                 }
 
                 _sendFrom += sent;
+                _pacing.Sent(_socket, sent, isFull: false);
             }
             catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
             {
@@ -173,6 +193,7 @@ internal sealed partial class EdgeConnection
         if (_sendArguments!.SocketError == SocketError.Success)
         {
             _sendFrom += _sendArguments.BytesTransferred;
+            _pacing.Sent(_socket, _sendArguments.BytesTransferred, isFull: false);
         }
         else
         {

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum.Crypto;
+using Diode.Tunnel.Platform.Network;
 using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.Sessions;
 using Microsoft.Extensions.Logging;
@@ -22,10 +23,10 @@ namespace Diode.Tunnel.Relay.Listening;
     "Design", "CA1001", Justification = "frees itself when the last of reader and flusher is done")]
 internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
 {
-    private const int ReadSize = 32 * 1024;
+    private const int ReadSize = 128 * 1024;
 
     // Reads in a row before others get a turn on this thread.
-    private const int MaxReadsInRow = 16;
+    private const int MaxReadsInRow = 4;
 
     private readonly Socket _socket;
     private readonly TlsEngine _tls;
@@ -34,6 +35,7 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
     private readonly ILogger _logger;
     private readonly IPAddress _address;
     private readonly Lock _tlsGate = new();
+    private readonly StreamPacing _pacing = new(TimeProvider.System);
     private RelaySession? _session;
     private RoomSignal? _room;
     private Action? _onHandshakeEnd;
@@ -92,6 +94,7 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
             if (await HandshakeAsync())
             {
                 EndHandshake();
+                StreamPacing.ChooseCongestionControl(_socket);
                 await ServeAsync(_session!);
             }
         }
@@ -163,6 +166,16 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
     {
         _core.Counters.SlowReaderCut();
         Close(CloseReason.SlowReader);
+    }
+
+    /// <inheritdoc/>
+    public void OnDatagramsExpired(int count, int bytes)
+    {
+        const int lengthBytes = 2;
+        _core.Counters.DatagramsLate(count);
+
+        // What is not delivered is not charged.
+        _session?.OnUsage(-(bytes - (count * lengthBytes)));
     }
 
     /// <inheritdoc/>
@@ -301,6 +314,9 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
         lock (_tlsGate)
         {
             _isActive = true;
+
+            // Room for all of it at once.
+            session.Edge.Input.GetSpan(ciphertext.Length);
             result = _tls.Receive(ciphertext, session.Edge.Input);
             hasOutput = _tls.PendingOutput > 0;
         }

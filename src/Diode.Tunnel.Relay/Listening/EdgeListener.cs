@@ -52,6 +52,7 @@ internal sealed class EdgeListener : IDisposable
             }
 
             // Not ReuseAddress: on Linux .NET also sets SO_REUSEPORT with it, and two relays would share a port.
+            StreamPacing.Prepare(socket);
             socket.Bind(endpoint);
             socket.Listen(Backlog);
         }

@@ -23,12 +23,15 @@ internal sealed partial class PortTable
     private readonly LinkedList<RelayPort> _pending = new();
     private readonly Func<uint> _nextRef;
     private readonly int _maxPerSession;
+    private readonly RelayCounters _counters;
 
     /// <summary>Creates an empty table.</summary>
     /// <param name="nextRef">Random numbers between 65,536 and 2^31 − 1; repeats are skipped.</param>
     /// <param name="maxPerSession">Ports one session may have, both ways.</param>
-    public PortTable(Func<uint> nextRef, int maxPerSession)
+    /// <param name="counters">Counts datagrams that found no room.</param>
+    public PortTable(Func<uint> nextRef, int maxPerSession, RelayCounters counters)
     {
+        _counters = counters;
         _nextRef = nextRef;
         _maxPerSession = maxPerSession;
     }
@@ -215,13 +218,20 @@ internal sealed partial class PortTable
         return !name.IsEmpty && name.Length <= MaxNameLength;
     }
 
-    private static PortSendStatus Deliver(PortEnd to, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
+    private PortSendStatus Deliver(PortEnd to, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
     {
-        FrameOutboxResult result = to.Session.Edge.TrySendPortData(to.Ref, data, sender.Waiter, nowMs);
+        FrameOutboxResult result = to.Port.CarriesDatagrams
+            ? to.Session.Edge.TrySendDatagrams(to.Ref, data, to.Port.MayDrop(data), sender.Waiter, nowMs)
+            : to.Session.Edge.TrySendPortData(to.Ref, data, sender.Waiter, nowMs);
+        if (result == FrameOutboxResult.Dropped)
+        {
+            _counters.DatagramsRefused();
+        }
+
         return result == FrameOutboxResult.Full ? PortSendStatus.Blocked : PortSendStatus.Accepted;
     }
 
-    private static PortSendStatus DeliverIfReading(
+    private PortSendStatus DeliverIfReading(
         PortEnd to, ReadOnlySpan<byte> data, RelaySession sender, long nowMs)
     {
         return to.CanReceive ? Deliver(to, data, sender, nowMs) : PortSendStatus.Accepted;

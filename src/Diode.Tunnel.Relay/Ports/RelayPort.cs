@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Relay.RelayPeers;
 
@@ -13,10 +14,14 @@ internal sealed class RelayPort(byte[] name, bool isShared)
     private volatile PortEnd[] _openers = [];
     private volatile IRemotePort? _remote;
     private volatile bool _isOpen;
+    private volatile bool _hasSplit;
 
     public byte[] Name { get; } = name;
 
     public bool IsShared { get; } = isShared;
+
+    /// <summary>Whether its name says that it carries datagrams (diode-edge §3.8): what is late is then better dropped.</summary>
+    public bool CarriesDatagrams { get; } = !isShared && name.AsSpan().StartsWith("udp:"u8);
 
     /// <summary>Whether all ends are equal and what one sends goes to the others.</summary>
     public bool IsChannel { get; private init; }
@@ -59,6 +64,30 @@ internal sealed class RelayPort(byte[] name, bool isShared)
 
     /// <summary>Place in the list of unanswered ports.</summary>
     public LinkedListNode<RelayPort>? PendingNode { get; set; }
+
+    /// <summary>
+    /// Whether a piece of data may vanish without hurting others: it holds whole datagrams. Senders may cut them anywhere; after the first
+    /// that did, nothing of the port is dropped any more.
+    /// </summary>
+    public bool MayDrop(ReadOnlySpan<byte> data)
+    {
+        if (!_hasSplit && !HoldsWholeDatagrams(data))
+        {
+            _hasSplit = true;
+        }
+
+        return !_hasSplit;
+    }
+
+    private static bool HoldsWholeDatagrams(ReadOnlySpan<byte> data)
+    {
+        while (BinaryPrimitives.TryReadUInt32LittleEndian(data, out uint length) && length <= data.Length - sizeof(uint))
+        {
+            data = data[(sizeof(uint) + (int)length)..];
+        }
+
+        return data.IsEmpty;
+    }
 
     /// <summary>The port of a channel: open from the start, for ever.</summary>
     public static RelayPort ForChannel()

@@ -16,6 +16,8 @@ internal static partial class Libc
     internal const int SO_RCVTIMEO = 20;
     internal const int SO_MARK = 36;
     internal const int IPPROTO_TCP = 6;
+    internal const int TCP_INFO = 11;
+    internal const int TCP_CONGESTION = 13;
     internal const int TCP_NOTSENT_LOWAT = 25;
     internal const int SOL_NETLINK = 270;
     internal const int NETLINK_CAP_ACK = 10;

@@ -34,6 +34,16 @@ internal static unsafe partial class Libcrypto
     [LibraryImport(Library)]
     public static partial nint BIO_new(nint type);
 
+    /// <summary>A BIO that reads the caller's memory; at its end it says "end of file" unless told otherwise by <see cref="BIO_ctrl"/>.</summary>
+    [LibraryImport(Library)]
+    public static partial nint BIO_new_mem_buf(byte* data, int length);
+
+    [LibraryImport(Library)]
+    public static partial int BIO_up_ref(nint bio);
+
+    [LibraryImport(Library)]
+    public static partial nint BIO_ctrl(nint bio, int command, nint argument, nint pointer);
+
     [LibraryImport(Library)]
     public static partial int BIO_read(nint bio, byte* data, int length);
 

@@ -230,10 +230,54 @@ public sealed class PortTests
     }
 
     [Fact]
-    public void Relaying_allocates_nothing()
+    public void Datagrams_that_find_no_room_vanish_and_cost_nothing()
     {
-        (RelayWorld world, RelayPeer a, RelayPeer b) = OpenPort("rw");
-        byte[] frame = RelayPeer.Frame(9, "portsend", Ref, new byte[1400]);
+        var limits = new RelayLimits { Session = new EdgeServerOptions { OutputLimit = 10_000 } };
+        (RelayWorld world, RelayPeer a, RelayPeer b) = OpenPort("rw", limits, "udp:41042");
+        byte[] datagram = [100, 0, 0, 0, .. new byte[100]];
+        byte[] frame = RelayPeer.Frame(9, "portsend", Ref, (byte[])[.. datagram, .. datagram]);
+        for (int i = 0; i < 100; i++)
+        {
+            // The sender is never stopped.
+            Assert.Equal(EdgeServerStatus.NeedInput, a.Feed(frame));
+            a.Drain(int.MaxValue);
+        }
+
+        long used = b.Session.Account.Usage;
+        Assert.InRange(b.Read().Count, 20, 25);
+        KeyValuePair<string, long> refused = world.Core.Counters.Read().Single(c => c.Key == "port_datagram_frames_refused");
+        Assert.InRange(refused.Value, 75, 80);
+        Assert.InRange(used, 20 * 208, 25 * 280);
+    }
+
+    [Fact]
+    public void A_port_whose_datagrams_are_cut_anywhere_loses_nothing()
+    {
+        var limits = new RelayLimits { Session = new EdgeServerOptions { OutputLimit = 10_000 } };
+        (_, RelayPeer a, RelayPeer b) = OpenPort("rw", limits, "udp:41042");
+        Assert.Equal(EdgeServerStatus.NeedInput, a.Feed(RelayPeer.Frame(9, "portsend", Ref, (byte[])[200, 0, 0, 0, 1])));
+        byte[] frame = RelayPeer.Frame(9, "portsend", Ref, new byte[199]);
+        int sent = 1;
+        while (a.Feed(frame) == EdgeServerStatus.NeedInput)
+        {
+            sent++;
+            a.Drain(int.MaxValue);
+        }
+
+        Assert.InRange(sent, 20, 30);
+        Assert.Equal(sent, b.Read().Count);
+        Assert.Equal(1, a.RoomSignals);
+        Assert.Equal(EdgeServerStatus.NeedInput, a.Session.Edge.Process(0));
+        Assert.Single(b.Read());
+    }
+
+    [Theory]
+    [InlineData("tls:22")]
+    [InlineData("udp:41042")]
+    public void Relaying_allocates_nothing(string name)
+    {
+        (RelayWorld world, RelayPeer a, RelayPeer b) = OpenPort("rw", null, name);
+        byte[] frame = RelayPeer.Frame(9, "portsend", Ref, (byte[])[0x74, 5, 0, 0, .. new byte[1396]]);
         void Relay(int count)
         {
             for (int i = 0; i < count; i++)
@@ -259,13 +303,13 @@ public sealed class PortTests
     }
 
     internal static (RelayWorld World, RelayPeer Opener, RelayPeer Target) OpenPort(
-        string flags, RelayLimits? limits = null)
+        string flags, RelayLimits? limits = null, string name = "tls:22")
     {
         var world = new RelayWorld(limits);
         RelayPeer a = world.Connect();
         RelayPeer b = world.Connect();
         world.Expect(Ref);
-        a.Send("portopen", b.Device.Address, "tls:22", flags);
+        a.Send("portopen", b.Device.Address, name, flags);
         b.Read();
         b.Send("response", Ref, "ok");
         Assert.Equal(["[response ok 0x12345678]"], a.ReadTexts());
