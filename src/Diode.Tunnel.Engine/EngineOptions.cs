@@ -1,4 +1,5 @@
 using Diode.Tunnel.Edge;
+using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Tickets;
 
 namespace Diode.Tunnel.Engine;
@@ -44,6 +45,12 @@ public sealed record EngineOptions
 
     /// <summary>Whether to ask relays for deflated frames. Default no: what goes through is encrypted.</summary>
     public bool CompressRelays { get; init; }
+
+    /// <summary>Which ways to peers may be used. Default all.</summary>
+    public PathChoice Paths { get; init; } = PathChoice.Auto;
+
+    /// <summary>UDP port for direct paths; another is used if it is taken. 0: any. Default 41042.</summary>
+    public int UdpPort { get; init; } = 41042;
 
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";

@@ -209,7 +209,7 @@ public sealed record PeerView
     /// <summary>Bytes sent to the peer inside the tunnel.</summary>
     public long TxBytes { get; init; }
 
-    /// <summary>Round trip in milliseconds over the control channel.</summary>
+    /// <summary>Round trip in milliseconds, by probes on a UDP path, else over the control channel.</summary>
     public double? RoundTripMs { get; init; }
 }
 

@@ -1,5 +1,6 @@
 using Diode.Tunnel.Engine.ControlChannel;
 using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Engine.Paths.Probing;
 using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Platform.Buffers;
@@ -10,11 +11,17 @@ namespace Diode.Tunnel.Engine;
 /// <content>What relays, peers and the WireGuard core report.</content>
 public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireGuardOutput
 {
+    // First bytes of WireGuard messages (whitepaper §5.4).
+    private const byte HandshakeInitiationType = 1;
+    private const byte HandshakeResponseType = 2;
+    private const byte CookieReplyType = 3;
+
     void IRelayEvents.OnReady(RelayConnection relay)
     {
         _loop.TryPost(() =>
         {
             RememberAddress(relay.Uri, _relays.MarkReady(relay));
+            TickPaths();
             _mesh.RelayReady();
             NotifyChanged();
         });
@@ -53,10 +60,19 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IRelayEvents.OnDatagram(RelayPort port, PacketBuffer datagram)
     {
-        if (port.Path is { } path)
+        if (port.Path is not { } path || _up is not { } up)
         {
-            _up?.Pipeline.Receive(path, datagram);
+            return;
         }
+
+        if (ProbeMessage.IsProbe(datagram.Span))
+        {
+            up.Paths?.ReceiveFromStream(port.Owner as TunnelPeer, path, datagram.Span);
+            return;
+        }
+
+        path.CountReceived();
+        up.Pipeline.Receive(path, datagram);
     }
 
     void IRelayEvents.OnDatagramsEnd()
@@ -66,8 +82,22 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)
     {
-        // An answer goes back the way the question came: that path has just proven itself.
-        IPath? path = endpoint is IPath { IsOpen: true } proven ? proven : (peer?.Tag as TunnelPeer)?.Path;
+        TunnelPeer? tunnelPeer = peer?.Tag as TunnelPeer;
+
+        // An answer goes back the way the question came: that path has just proven itself. All else goes where data go.
+        bool isAnswer = tunnelPeer is null || datagram[0] is HandshakeResponseType or CookieReplyType;
+        IPath? path = isAnswer && endpoint is IPath { IsOpen: true } proven ? proven : tunnelPeer?.CurrentPath;
+        SendNow(path, datagram);
+
+        // Whoever has lost its keys has lost its probes, too: the question goes by the floor as well, and the copy is ignored.
+        if (datagram[0] == HandshakeInitiationType && path is UdpPath && tunnelPeer?.Path is { } floor)
+        {
+            SendNow(floor, datagram);
+        }
+    }
+
+    private static void SendNow(IPath? path, ReadOnlySpan<byte> datagram)
+    {
         if (path is not null && path.Send(datagram))
         {
             path.Flush();
@@ -89,6 +119,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IPeerMeshEvents.OnPeerHello(TunnelPeer peer, ControlMessage hello)
     {
+        OfferPaths(peer, isNewLink: true);
         ExchangeManifests(peer, hello);
         _exitClient.Tick();
         NotifyChanged();
@@ -98,6 +129,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     {
         _exitServer.Release(peer);
         _exitClient.HandleLoss(peer, reason, refused: false);
+        _up?.Paths?.Suspect(peer);
         NotifyChanged();
     }
 
@@ -110,6 +142,9 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
                 break;
             case ControlMessage.ManifestRequest:
                 SendManifest(peer, message);
+                break;
+            case ControlMessage.Candidates:
+                _up?.Paths?.TakeOffer(peer, message);
                 break;
             case ControlMessage.ExitRequest:
                 _exitServer.HandleRequest(peer, ExitResolvers());
@@ -162,6 +197,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
             session.InitiateHandshake(_clock.Now);
         }
 
+        _up?.Paths?.StreamChanged(peer);
         _up?.Pipeline.SendWaiting(peer);
         peer.Wanted = peer.Path is null && peer.Wanted;
         NotifyChanged();

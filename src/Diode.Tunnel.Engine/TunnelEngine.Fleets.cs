@@ -147,6 +147,7 @@ public sealed partial class TunnelEngine
         _exitServer.Release(peer);
         _exitClient.HandleLoss(peer, Reason, refused: true);
         _mesh.Remove(peer, Reason);
+        _up?.Paths?.Close(peer);
         _filter.RemovePeer(peer.Filter.Id);
         Log.PeerExpelled(_logger, peer.Device.ToString());
     }

@@ -107,6 +107,7 @@ public sealed partial class TunnelEngine
     {
         AddressBookEntry? entry = _book?.Find(peer.Device);
         IPath? path = peer.CurrentPath;
+        PathReport? report = _up?.Paths?.Report(peer);
         return new PeerView
         {
             Device = peer.Device.ToString(),
@@ -118,11 +119,11 @@ public sealed partial class TunnelEngine
             Online = peer.IsOnline,
             Path = path?.Kind ?? PathKind.None,
             Via = path?.Via ?? "",
-            PathReason = peer.PathReason,
+            PathReason = ExplainPath(peer, report),
             LastHandshake = HandshakeTime(peer.Session),
             RxBytes = peer.Session?.RxBytes ?? 0,
             TxBytes = peer.Session?.TxBytes ?? 0,
-            RoundTripMs = peer.RoundTrip?.TotalMilliseconds,
+            RoundTripMs = (report?.RoundTrip ?? peer.RoundTrip)?.TotalMilliseconds,
         };
     }
 
@@ -262,6 +263,7 @@ public sealed partial class TunnelEngine
             counters["plain_tcp_flows"] = up.Gateway.TcpFlows;
             counters["plain_udp_flows"] = up.Gateway.UdpFlows;
             counters["plain_packet_drops_total"] = up.Gateway.Dropped;
+            counters["probes_refused_total"] = up.Paths?.RefusedProbes ?? 0;
             counters["packets_sent_total"] = up.Pipeline.PacketsOut;
             counters["packets_received_total"] = up.Pipeline.PacketsIn;
             counters["adapter_read_drops_total"] = up.Adapter.ReadDrops;

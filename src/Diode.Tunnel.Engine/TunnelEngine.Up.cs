@@ -1,6 +1,7 @@
 using System.Net;
 using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Exits;
+using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Pipeline;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.State;
@@ -71,7 +72,14 @@ public sealed partial class TunnelEngine
                 adapter, wireGuard, _filter, _pool, _clock, new PipelineSnapshot(_book, [], null, ExitFamilies.None), WantPeer);
             PlainGateway gateway = new(adapter, own, MakeOpener(), _tlsIdentity, _tlsSessions, _logger, _time);
             pipeline.Plain = gateway;
-            _up = new UpState(adapter, wireGuard, pipeline, gateway, MakeBinds(), own, _time.GetUtcNow());
+            PathManager? paths = _options.Paths == PathChoice.Stream
+                ? null
+                : new PathManager(_options.UdpPort, _pool, _addressPool, _clock, this)
+                {
+                    AdapterName = adapter.Name,
+                    IsDirectAllowed = _options.Paths == PathChoice.Auto,
+                };
+            _up = new UpState(adapter, wireGuard, pipeline, gateway, MakeBinds(), paths, own, _time.GetUtcNow());
             _exitRouting.Adapter = (adapter.Name, own);
             StartNames();
         }
@@ -92,6 +100,7 @@ public sealed partial class TunnelEngine
         _up.Timers = Task.Factory.StartNew(
             () => RunTimers(_up), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         _up.Pipeline.Start(OnAdapterFailed);
+        _up.Paths?.Start();
         _relays.Configure(_relayUris);
         _relays.Start();
         if (_state.Current.Offer is { } offer)
@@ -153,6 +162,7 @@ public sealed partial class TunnelEngine
             _up = null;
             up.Stopping.Cancel();
 #pragma warning disable VSTHRD002 // the engine loop owns these threads, and they end at once
+            up.Paths?.Dispose();
             up.Pipeline.StopAsync().Wait();
             up.Gateway.DisposeAsync().AsTask().Wait(PlainStopTimeout);
             up.Binds.DisposeAsync().AsTask().Wait(PlainStopTimeout);
@@ -271,6 +281,7 @@ public sealed partial class TunnelEngine
         PacketPipeline pipeline,
         PlainGateway gateway,
         PortBinds binds,
+        PathManager? paths,
         IPAddress[] own,
         DateTimeOffset since)
     {
@@ -283,6 +294,8 @@ public sealed partial class TunnelEngine
         public PlainGateway Gateway { get; } = gateway;
 
         public PortBinds Binds { get; } = binds;
+
+        public PathManager? Paths { get; } = paths;
 
         public IPAddress[] OwnAddresses { get; } = own;
 

@@ -313,6 +313,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
 
         _relays.Tick();
         _mesh.Tick();
+        TickPaths();
         _exitClient.Tick();
         _up?.Gateway.Tick();
         _up?.Binds.Tick();

@@ -113,6 +113,9 @@ internal static partial class Log
     [LoggerMessage(2086, LogLevel.Warning, "Took back {Count} changes of the system that the last run left")]
     public static partial void ChangesRecovered(ILogger logger, int count);
 
-    [LoggerMessage(2087, LogLevel.Information, "TURN and STUN on UDP port {Port}")]
-    public static partial void TurnUp(ILogger logger, int port);
+    [LoggerMessage(2087, LogLevel.Information, "{Service} on UDP port {Port}")]
+    public static partial void TurnUp(ILogger logger, string service, int port);
+
+    [LoggerMessage(2088, LogLevel.Warning, "No STUN, devices do not learn their addresses here: {Reason}")]
+    public static partial void StunMissing(ILogger logger, string reason);
 }

@@ -36,8 +36,15 @@ internal sealed class RelayExits : IAsyncDisposable
 
         if (options.Turn is not null)
         {
-            _turn = new TurnHost(core, clock, options.Turn, host, bind, logger);
-            core.Turn = _turn.Server;
+            try
+            {
+                _turn = new TurnHost(core, clock, options.Turn, host, bind, logger);
+                core.Turn = _turn.Server;
+            }
+            catch (PlatformException taken) when (options.Turn.IsOptional)
+            {
+                Log.StunMissing(logger, taken.Message);
+            }
         }
 
         if (!OperatingSystem.IsLinux())

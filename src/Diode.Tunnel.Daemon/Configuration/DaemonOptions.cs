@@ -1,5 +1,6 @@
 using System.Net;
 using Diode.Tunnel.Control;
+using Diode.Tunnel.Engine.Paths;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -36,6 +37,12 @@ public sealed record DaemonOptions
 
     /// <summary>Whether the machine's resolver is pointed at ours, so that names under .diode work everywhere.</summary>
     public bool ConfigureDns { get; init; } = true;
+
+    /// <summary>Ways to peers that may be used.</summary>
+    public PathChoice Paths { get; init; } = PathChoice.Auto;
+
+    /// <summary>UDP port for direct paths; 0 = any.</summary>
+    public int UdpPort { get; init; } = 41042;
 
     /// <summary>Plain Diode devices whose ports are refused whatever is published.</summary>
     public IReadOnlyList<string> BlockDevices { get; init; } = [];
@@ -100,6 +107,10 @@ public sealed record DaemonOptions
                 (o, v) => o with { TrafficBudgetPerRelay = OptionText.Size(v[0]) }),
             new("ticket-chain", "ID", "Chain id of the tickets (default 1284, Moonbeam; 15, Diode L1, makes tickets of version 1).", false,
                 (o, v) => o with { TicketChain = OptionText.Number(v[0], 1, int.MaxValue) }),
+            new("paths", "WAYS", "Ways to peers: auto, relay (peers do not learn this machine's addresses) or stream (no UDP; default auto).", false,
+                (o, v) => o with { Paths = OptionText.Paths(v[0]) }),
+            new("udp-port", "PORT", "UDP port for direct paths; another if it is taken, 0 = any (default 41042).", false,
+                (o, v) => o with { UdpPort = OptionText.Number(v[0], 0, 65535) }),
             new("compress-relays", "YES|NO", "Ask relays for deflated frames; rarely pays, for traffic is encrypted (default no).", false,
                 (o, v) => o with { CompressRelays = OptionText.Flag(v[0]) }),
         ]);

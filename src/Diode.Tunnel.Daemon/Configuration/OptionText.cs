@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Diode.Tunnel.Control;
+using Diode.Tunnel.Engine.Paths;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -90,6 +91,14 @@ internal static class OptionText
             : throw new FormatException($"'{text}' is not a region such as de or us-west (letters, digits, hyphens).");
 
     /// <summary>A switch: yes or no.</summary>
+    internal static PathChoice Paths(string text) => text.ToLowerInvariant() switch
+    {
+        "auto" => PathChoice.Auto,
+        "relay" => PathChoice.Relay,
+        "stream" => PathChoice.Stream,
+        _ => throw new FormatException($"'{text}' is not auto, relay or stream."),
+    };
+
     internal static bool Flag(string text) => text.ToLowerInvariant() switch
     {
         "yes" or "true" or "on" => true,

@@ -58,7 +58,7 @@ public sealed record RelayRoleOptions
     /// <summary>Most a WireGuard client may send, and receive, in megabits per second; 0 = no limit.</summary>
     public int WireGuardClientRate { get; init; } = 250;
 
-    /// <summary>UDP port of TURN and STUN; null = none.</summary>
+    /// <summary>UDP port of TURN and STUN; 0 = neither. Null = STUN only, on port 19403 if it is free.</summary>
     public int? TurnListen { get; init; }
 
     /// <summary>IPv4 address that peers of TURN clients reach this machine by; null = found out.</summary>
@@ -116,8 +116,8 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { WireGuardPool = OptionText.Ipv4Network(v[0]) }),
             new("wireguard-client-rate", "MBIT", "Most a WireGuard client may send, and receive, per second; 0 = no limit (default 250).", false,
                 (o, v) => o with { WireGuardClientRate = OptionText.Number(v[0], 0, 100_000) }),
-            new("turn-listen", "PORT", "Serve TURN and STUN on this UDP port, usually 19403 (default: none).", false,
-                (o, v) => o with { TurnListen = OptionText.Number(v[0], 1, 65535) }),
+            new("turn-listen", "PORT", "Serve TURN and STUN on this UDP port, usually 19403; 0 = neither (default: STUN only, on 19403 if it is free).", false,
+                (o, v) => o with { TurnListen = OptionText.Number(v[0], 0, 65535) }),
             new("turn-address", "ADDRESS", "IPv4 address the internet reaches this machine by, if it is behind a NAT (default: as --host).", false,
                 (o, v) => o with { TurnAddress = OptionText.Ipv4Address(v[0]) }),
             new("region", "TEXT", "Where this relay is, as people say it, such as de (default: not told).", false,

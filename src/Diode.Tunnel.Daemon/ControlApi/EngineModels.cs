@@ -311,7 +311,7 @@ internal static class EngineModels
                 EnginePath.PlainPorts => PathKind.PlainDiode,
                 _ => PathKind.None,
             },
-            Via = OrNull(peer.Via),
+            Via = peer.Path == EnginePath.DirectUdp ? null : OrNull(peer.Via),
             Reason = OrNull(peer.PathReason),
             RttMs = peer.RoundTripMs,
         };

@@ -33,6 +33,8 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             TrafficBudget = new TrafficBudget((ulong?)options.TrafficBudget, (ulong?)options.TrafficBudgetPerRelay),
             TicketChain = (ulong)options.TicketChain,
             CompressRelays = options.CompressRelays,
+            Paths = options.Paths,
+            UdpPort = options.UdpPort,
             Version = ProgramVersion.Text,
         };
         try

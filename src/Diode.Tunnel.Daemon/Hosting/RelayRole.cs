@@ -60,9 +60,12 @@ internal static class RelayRole
                     MetricsListen = [.. options.MetricsListen.Select(IPEndPoint.Parse)],
                 },
                 Region = options.Region,
-                Turn = options.TurnListen is not int turnPort
-                    ? null
-                    : new TurnOptions { Port = turnPort, ExternalAddress = options.TurnAddress },
+                Turn = options.TurnListen switch
+                {
+                    null => new TurnOptions { IsStunOnly = true, IsOptional = true },
+                    0 => null,
+                    int turnPort => new TurnOptions { Port = turnPort, ExternalAddress = options.TurnAddress },
+                },
                 WireGuard = options.WireGuardListen is not int wireGuardPort
                     ? null
                     : new WireGuardExitOptions

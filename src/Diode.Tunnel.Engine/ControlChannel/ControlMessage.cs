@@ -25,6 +25,7 @@ internal sealed record ControlMessage
     public const string Ping = "ping";
     public const string Pong = "pong";
     public const string Goodbye = "goodbye";
+    public const string Candidates = "candidates";
 
     /// <summary>What the message is.</summary>
     public required string Type { get; init; }
@@ -65,9 +66,19 @@ internal sealed record ControlMessage
     /// <summary>ping, pong: the sender's number, sent back unchanged.</summary>
     public long? Number { get; init; }
 
+    /// <summary>candidates: id that probes to the sender carry, 16 hex digits.</summary>
+    public string? ProbeId { get; init; }
+
+    /// <summary>candidates: key that authenticates probes to the sender, 64 hex digits.</summary>
+    public string? ProbeKey { get; init; }
+
+    /// <summary>candidates: where the sender may be reached by UDP, as <c>192.0.2.1:41042</c> or <c>[2001:db8::1]:41042</c>.</summary>
+    public IReadOnlyList<string>? Endpoints { get; init; }
+
     /// <summary>False if a list has holes; no reader has to look for nulls where the types have none.</summary>
     [JsonIgnore]
-    public bool IsSound => Fleets?.Any(static f => f is null) != true && Resolvers?.Any(static r => r is null) != true;
+    public bool IsSound => Fleets?.Any(static f => f is null) != true && Resolvers?.Any(static r => r is null) != true
+        && Endpoints?.Any(static e => e is null) != true;
 }
 
 /// <summary>An exit offer as it travels in <c>hello</c>.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Engine.Paths.Probing;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Ethereum;
 
@@ -9,7 +10,7 @@ namespace Diode.Tunnel.Engine.Paths;
 /// Datagrams inside <c>portsend</c> of one relay port (diode-edge §3.8: <c>u32le length | bytes</c>). The datagrams of one batch share a
 /// <c>portsend</c>, which is what relays carry cheapest. A queue on TCP: <see cref="RelayConnection.TrySendData"/> bounds it in time.
 /// </summary>
-internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Address device) : IPath
+internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Address device) : IPath, IRouteTraffic
 {
     /// <summary>Bytes gathered before a <c>portsend</c> goes out on its own; well under the 65,000 that a relay forwards.</summary>
     private const int FlushBytes = 16_000;
@@ -19,6 +20,8 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
     private readonly byte[] _sourceId = device.ToArray();
     private int _length;
     private bool _closed;
+    private long _sent;
+    private long _received;
 
     /// <inheritdoc/>
     public PathKind Kind => PathKind.RelayStream;
@@ -32,6 +35,12 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
     /// <inheritdoc/>
     public bool IsOpen => !Volatile.Read(ref _closed) && relay.IsReady;
 
+    /// <inheritdoc/>
+    public long SentDatagrams => Volatile.Read(ref _sent);
+
+    /// <inheritdoc/>
+    public long ReceivedDatagrams => Volatile.Read(ref _received);
+
     /// <summary>The relay port that carries this path.</summary>
     public PortRef Port => port;
 
@@ -40,6 +49,20 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
 
     /// <inheritdoc/>
     public bool Send(ReadOnlySpan<byte> datagram)
+    {
+        return Gather(datagram, 1);
+    }
+
+    /// <summary>Sends a probe at once; it does not count as traffic.</summary>
+    public void SendProbe(ReadOnlySpan<byte> datagram)
+    {
+        if (Gather(datagram, 0))
+        {
+            Flush();
+        }
+    }
+
+    private bool Gather(ReadOnlySpan<byte> datagram, int counted)
     {
         if (!IsOpen || datagram.Length > ushort.MaxValue)
         {
@@ -51,6 +74,7 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
             BinaryPrimitives.WriteUInt32LittleEndian(_gathered.AsSpan(_length), (uint)datagram.Length);
             datagram.CopyTo(_gathered.AsSpan(_length + sizeof(uint)));
             _length += sizeof(uint) + datagram.Length;
+            _sent += counted;
             return _length < FlushBytes || FlushLocked();
         }
     }
@@ -62,6 +86,12 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
         {
             FlushLocked();
         }
+    }
+
+    /// <summary>Counts a datagram of the peer. Receive thread of the session only.</summary>
+    public void CountReceived()
+    {
+        Volatile.Write(ref _received, _received + 1);
     }
 
     /// <summary>Marks the path as gone; the port is closed by its owner.</summary>

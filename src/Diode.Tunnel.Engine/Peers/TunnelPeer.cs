@@ -20,6 +20,7 @@ internal sealed class TunnelPeer(Address device, int id)
     private readonly Queue<PacketBuffer> _waiting = new();
     private Peer? _session;
     private IPath? _path;
+    private IPath? _chosen;
     private long _droppedPackets;
 
     /// <summary>The device.</summary>
@@ -51,10 +52,19 @@ internal sealed class TunnelPeer(Address device, int id)
         set => Volatile.Write(ref _path, value);
     }
 
+    /// <summary>The UDP way that probes have proven and chosen; null: none is good. Set by the path manager.</summary>
+    public IPath? Chosen
+    {
+        get => Volatile.Read(ref _chosen);
+        set => Volatile.Write(ref _chosen, value);
+    }
+
     /// <summary>
-    /// The way to send on: where the peer's key was last seen (WireGuard §6.5 roaming), else <see cref="Path"/>. Read by the packet path.
+    /// The way to send on: the chosen one, else the stream that the peer's key was last seen on, else <see cref="Path"/>. Datagrams from
+    /// an unknown UDP address alone move nothing (WireGuard §6.5 would): that address is probed first. Read by the packet path.
     /// </summary>
-    public IPath? CurrentPath => Session?.Endpoint is IPath { IsOpen: true } proven ? proven : Path;
+    public IPath? CurrentPath =>
+        Chosen is { IsOpen: true } chosen ? chosen : Session?.Endpoint is RelayStreamPath { IsOpen: true } proven ? proven : Path;
 
     /// <summary>Packets for this peer that could not be sent: no key, no path, or the path was full.</summary>
     public long DroppedPackets => Volatile.Read(ref _droppedPackets);
@@ -134,7 +144,7 @@ internal sealed class TunnelPeer(Address device, int id)
     public bool SawPlainTicket { get; set; }
 
     /// <summary>True if the peer answers now.</summary>
-    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || (IsPlain && IsPlainOnline);
+    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || Chosen is { IsOpen: true } || (IsPlain && IsPlainOnline);
 
     /// <summary>Counts packets that could not be sent.</summary>
     public void CountDrop(int packets = 1)

@@ -93,9 +93,13 @@ internal sealed partial class RelayConnection : IDisposable
     /// <summary>Data dropped because the session could not take it in time: the bound of design §4 "Paths".</summary>
     public long DroppedSends => Interlocked.Read(ref _refusedSends) + _waiting.Expired;
 
+    /// <summary>Where it was connected to; null before <see cref="Start"/>.</summary>
+    public IPEndPoint? Endpoint { get; private set; }
+
     /// <summary>Connects and runs the session on threads of its own. The owner hears of success or failure by events.</summary>
     public void Start(IPEndPoint endpoint)
     {
+        Endpoint = endpoint;
         _receiving = Task.Factory.StartNew(
             () => ReceiveLoop(endpoint), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }

@@ -41,6 +41,11 @@ public sealed record NetworkSnapshot(
     public static NetworkSnapshot Read() =>
         new(RtNetlinkQuery.ReadInterfaces(), RtNetlinkQuery.ReadRoutes(), RtNetlinkQuery.ReadRules());
 
+    /// <summary>Reads the interfaces only.</summary>
+    /// <exception cref="PlatformException">The kernel refused to tell.</exception>
+    [SupportedOSPlatform("linux")]
+    public static IReadOnlyList<InterfaceSnapshot> ReadInterfaces() => RtNetlinkQuery.ReadInterfaces();
+
     /// <summary>
     /// The routes other than default routes that share addresses with <paramref name="prefix"/>: who takes the prefix
     /// into use would cut them off, or be cut off by them.

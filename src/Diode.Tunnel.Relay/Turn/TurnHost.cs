@@ -21,6 +21,7 @@ internal sealed class TurnHost : ITurnOutput, IDisposable
     private readonly Socket _socket;
     private readonly IPAddress _bind;
     private readonly Thread _thread;
+    private readonly bool _isStunOnly;
     private long _refreshedMs;
     private volatile bool _stopped;
 
@@ -37,7 +38,8 @@ internal sealed class TurnHost : ITurnOutput, IDisposable
         Server = new TurnServer(relay, clock, options with { Port = port }, host, external, this);
         Server.SetOwnAddresses(OwnAddresses());
         _thread = new Thread(ReceiveLoop) { Name = "turn", IsBackground = true };
-        Log.TurnUp(logger, port);
+        _isStunOnly = options.IsStunOnly;
+        Log.TurnUp(logger, options.IsStunOnly ? "STUN" : "TURN and STUN", port);
     }
 
     public TurnServer Server { get; }
@@ -45,7 +47,8 @@ internal sealed class TurnHost : ITurnOutput, IDisposable
     /// <summary>Begins to serve.</summary>
     public void Start()
     {
-        Server.Enabled = true;
+        // Without credentials there are no allocations; bindings need none.
+        Server.Enabled = !_isStunOnly;
         _relay.AnnounceFeatures();
         _thread.Start();
     }

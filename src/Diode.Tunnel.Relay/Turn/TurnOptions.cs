@@ -11,6 +11,12 @@ public sealed record TurnOptions
     /// <summary>UDP port.</summary>
     public int Port { get; init; } = DefaultPort;
 
+    /// <summary>Answer STUN bindings only: devices learn their address, and nobody gets a relayed one. Default false.</summary>
+    public bool IsStunOnly { get; init; }
+
+    /// <summary>Do without if the port is taken. Default false.</summary>
+    public bool IsOptional { get; init; }
+
     /// <summary>Realm of the passwords.</summary>
     public string Realm { get; init; } = "diode";
 

@@ -12,7 +12,7 @@ public sealed class ExitFailureTests(ITestOutputHelper output) : IDisposable
     private const string Url = $"http://{MeshWorld.Web}/";
     private static readonly TimeSpan Takeover = TimeSpan.FromSeconds(25);
 
-    private readonly MeshWorld _world = new();
+    private readonly MeshWorld _world = new() { Paths = "stream" };
 
     [Fact]
     public void Killed_exits_block_or_are_replaced_and_never_open()

@@ -21,7 +21,7 @@ public sealed class FederationTests(ITestOutputHelper output)
     [Fact]
     public async Task Six_devices_on_three_relays_keep_their_connections_when_a_relay_dies()
     {
-        using MeshWorld world = new();
+        using MeshWorld world = new() { Paths = "stream" };
         string[] more = world.AddRelays(["berlin", ExitRelay], ["--wireguard-listen", "51820", "--region", "us"]);
         string[] relays = [world.RelayUri, .. more];
 

@@ -48,7 +48,7 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>The command line of the daemon, or of another one with its own folder, socket or adapter.</summary>
     public string[] RunCommand(string? stateFolder = null, string? socket = null, string adapter = "diode0") =>
         [.. Environment, Programs.Daemon, "run", "--state-dir", stateFolder ?? StateFolder, "--socket", socket ?? Socket, "--interface", adapter,
-            "--relays", RelayUri ?? world.RelayUri];
+            "--relays", RelayUri ?? world.RelayUri, "--paths", world.Paths];
 
     /// <summary>Starts the daemon without waiting.</summary>
     public void Launch() => Daemon = world.Net.Start(Name, RunCommand());

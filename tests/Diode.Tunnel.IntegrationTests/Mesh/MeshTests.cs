@@ -91,15 +91,15 @@ public sealed class MeshTests(MeshTests.World mesh) : IClassFixture<MeshTests.Wo
         Assert.Equal(DaemonState.Up, status.State);
         Assert.Empty(status.Health);
         PeerStatus peer = status.Peers.Single(p => p.Device == mesh.Server.Address);
-        Assert.Equal(PathKind.RelayStream, peer.Path.Kind);
-        Assert.Contains("relay", peer.Path.Reason, StringComparison.Ordinal);
-        Assert.False(string.IsNullOrEmpty(peer.Path.Via));
+        Assert.Equal((PathKind.DirectUdp, "direct"), (peer.Path.Kind, peer.Path.Reason));
+        Assert.Equal($"{mesh.Server.UplinkAddress}:41042", peer.Endpoint);
+        Assert.InRange(peer.Path.RttMs ?? 0, 0.01, 1000);
         Assert.True(peer.Online);
         Assert.NotNull(peer.LastHandshake);
         Assert.Equal((mesh.Server.Ipv4, mesh.Server.Ipv6), (peer.Ipv4, peer.Ipv6));
         string text = mesh.Laptop.Check("status");
         Assert.Contains("server", text, StringComparison.Ordinal);
-        Assert.Contains("relay", text, StringComparison.Ordinal);
+        Assert.Contains("direct-udp", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class MeshTests(MeshTests.World mesh) : IClassFixture<MeshTests.Wo
         string[] lines = mesh.Laptop.Check("ping", "server", "-c", "3", "--json").Split('\n', StringSplitOptions.RemoveEmptyEntries);
         PingResult[] results = [.. lines.Select(l => JsonSerializer.Deserialize(l, ControlJson.Default.PingResult)!)];
         Assert.Equal(3, results.Length);
-        Assert.All(results, r => Assert.True(r.Received && r.RttMs > 0 && r.Path.Kind == PathKind.RelayStream && r.Device == mesh.Server.Address));
+        Assert.All(results, r => Assert.True(r.Received && r.RttMs > 0 && r.Path.Kind == PathKind.DirectUdp && r.Device == mesh.Server.Address));
         CommandResult unknown = mesh.Laptop.Cli("ping", "nobody", "-c", "1");
         Assert.Equal(4, unknown.ExitCode);
     }

@@ -61,6 +61,9 @@ public sealed partial class MeshWorld : IDisposable
 
     internal HostedProcess NamesForExits { get; private set; } = null!;
 
+    /// <summary>What devices started from now on may use: <c>auto</c>, <c>relay</c> or <c>stream</c>.</summary>
+    internal string Paths { get; init; } = "auto";
+
     /// <summary><c>diode://0x…@host:port</c> of the relay.</summary>
     internal string RelayUri { get; private set; } = "";
 
@@ -146,7 +149,7 @@ public sealed partial class MeshWorld : IDisposable
         return file;
     }
 
-    /// <summary>From now on inet counts what this device sends: all but to the relay, names, IPv6.</summary>
+    /// <summary>From now on inet counts what this device sends: all but to the relay and to other devices' paths, names, IPv6.</summary>
     internal void Watch(MeshDevice device)
     {
         string rules = $$"""
@@ -164,6 +167,7 @@ public sealed partial class MeshWorld : IDisposable
                 ip6 daddr != { fe80::/10, ff00::/8 } counter name "ipv6"
                 ip6 daddr != { fe80::/10, ff00::/8 } counter name "clear"
                 ip daddr {{RelayAddress}} tcp dport 41046 accept
+                udp sport 41042 udp dport 41042 accept
                 ip version 4 counter name "clear"
               }
             }

@@ -127,7 +127,7 @@ public sealed class RelayFailureTests(RelayFailureTests.World world, ITestOutput
             }
         }
 
-        internal MeshWorld Net { get; } = new();
+        internal MeshWorld Net { get; } = new() { Paths = "stream" };
 
         internal MeshDevice Laptop { get; }
 

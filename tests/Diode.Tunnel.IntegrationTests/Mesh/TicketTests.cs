@@ -14,7 +14,7 @@ public sealed class TicketTests(ITestOutputHelper output)
     [Fact]
     public void Relays_are_paid_ahead_over_restarts_and_up_to_the_budget()
     {
-        using MeshWorld world = new();
+        using MeshWorld world = new() { Paths = "stream" };
         MeshDevice laptop = world.AddDevice("laptop");
         MeshDevice server = world.AddDevice("server");
         world.Found(laptop, server);

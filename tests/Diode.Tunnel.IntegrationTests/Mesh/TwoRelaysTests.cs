@@ -12,7 +12,7 @@ public sealed class TwoRelaysTests(ITestOutputHelper output)
     [Fact]
     public void Devices_of_different_relays_reach_each_other_and_follow_a_move()
     {
-        using MeshWorld world = new();
+        using MeshWorld world = new() { Paths = "stream" };
         string[] relays = world.AddRelays("berlin", "chicago");
         MeshDevice laptop = world.AddDevice("laptop");
         MeshDevice server = world.AddDevice("server");

@@ -1,0 +1,11 @@
+namespace Diode.Tunnel.Engine.Paths.Probing;
+
+/// <summary>What has moved on a way, as the packet path counts it. Read by the path's agent now and then.</summary>
+internal interface IRouteTraffic
+{
+    /// <summary>Datagrams sent.</summary>
+    long SentDatagrams { get; }
+
+    /// <summary>Datagrams received; on UDP by source address only, so a hint and no proof.</summary>
+    long ReceivedDatagrams { get; }
+}

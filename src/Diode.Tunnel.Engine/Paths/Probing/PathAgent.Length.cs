@@ -1,0 +1,137 @@
+namespace Diode.Tunnel.Engine.Paths.Probing;
+
+/// <content>
+/// How long a datagram may be on a way (RFC 8899 in short): the full length is tried as soon as the way answers at all; if it does not
+/// pass, all lengths of a ladder at once, which costs one round trip. Pings in use are now and then as long as the data, so that a way
+/// that shrinks is noticed; ICMP is not believed.
+/// </content>
+internal sealed partial class PathAgent
+{
+    private const int LadderRounds = 2;
+
+    private void LearnLength(PathRoute route, in PathRoute.Ping ping, long now)
+    {
+        switch (route.Search)
+        {
+            case LengthSearch.None:
+                route.Search = LengthSearch.Full;
+                route.LengthLost = 0;
+                Send(route, now, PathTimings.FullDatagram);
+                break;
+            case LengthSearch.Full when ping.Length >= PathTimings.FullDatagram:
+                Settle(route, PathTimings.FullDatagram, long.MaxValue);
+                break;
+            case LengthSearch.Ladder:
+                route.BestLength = Math.Max(route.BestLength, ping.Length);
+                break;
+            case LengthSearch.Done when ping.Length > route.MaxDatagram:
+                Settle(route, ping.Length, ping.Length >= PathTimings.FullDatagram ? long.MaxValue : route.NextLength);
+                break;
+            case LengthSearch.Done when ping.Length == route.MaxDatagram:
+                route.LengthLost = 0;
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void LoseLength(PathRoute route, in PathRoute.Ping ping, long now)
+    {
+        if (route.Kind == PathKind.RelayStream)
+        {
+            return;
+        }
+
+        switch (route.Search)
+        {
+            case LengthSearch.Full when route.Lost >= PathTimings.LostForDead:
+                // Begins anew when it answers again.
+                route.Search = LengthSearch.None;
+                break;
+            case LengthSearch.Full when route.Lost == 0 && ++route.LengthLost >= 2:
+                Climb(route, now);
+                break;
+            case LengthSearch.Full:
+                // A short ping beside it tells whether the way is dead or only narrow.
+                Send(route, now, ProbeMessage.Length);
+                Send(route, now, PathTimings.FullDatagram);
+                break;
+            case LengthSearch.Done when ping.Length <= route.MaxDatagram:
+                if (++route.LengthLost >= 2 && route.ProvenAt >= ping.SentAt)
+                {
+                    // Short ones pass, long ones do not: longer packets take the stream until this is settled.
+                    route.MaxDatagram = PathTimings.LeastDatagram;
+                    Climb(route, now);
+                }
+                else if (route.LengthLost < PathTimings.LostForDead)
+                {
+                    Send(route, now, ping.Length);
+                    Send(route, now, ProbeMessage.Length);
+                }
+
+                break;
+            default:
+                break;
+        }
+    }
+
+    private void Climb(PathRoute route, long now)
+    {
+        route.Search = LengthSearch.Ladder;
+        route.BestLength = 0;
+        route.LengthLost = 0;
+        SendLadder(route, now);
+    }
+
+    private void SendLadder(PathRoute route, long now)
+    {
+        foreach (int length in PathTimings.Ladder)
+        {
+            if (length > route.BestLength)
+            {
+                Send(route, now, length);
+            }
+        }
+
+        route.NextLength = now + PathTimings.Timeout(route.RoundTrip);
+    }
+
+    private void AdvanceLength(PathRoute route, long now)
+    {
+        if (now < route.NextLength)
+        {
+            return;
+        }
+
+        switch (route.Search)
+        {
+            case LengthSearch.Ladder when ++route.LengthLost < LadderRounds:
+                SendLadder(route, now);
+                break;
+            case LengthSearch.Ladder when route.BestLength >= PathTimings.LeastDatagram:
+                Settle(route, route.BestLength, now + PathTimings.RaiseLength);
+                break;
+            case LengthSearch.Ladder:
+                // Not even the least passes: of no use, looked at again later.
+                route.Search = LengthSearch.None;
+                route.MaxDatagram = 0;
+                route.NextLength = long.MaxValue;
+                break;
+            case LengthSearch.Done:
+                route.NextLength = now + PathTimings.RaiseLength;
+                Send(route, now, PathTimings.FullDatagram);
+                break;
+            default:
+                route.NextLength = long.MaxValue;
+                break;
+        }
+    }
+
+    private static void Settle(PathRoute route, int length, long next)
+    {
+        route.Search = LengthSearch.Done;
+        route.MaxDatagram = length;
+        route.LengthLost = 0;
+        route.NextLength = next;
+    }
+}

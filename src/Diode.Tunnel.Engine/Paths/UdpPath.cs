@@ -1,0 +1,132 @@
+using Diode.Tunnel.Engine.Paths.Probing;
+using Diode.Tunnel.Platform.Sockets;
+
+namespace Diode.Tunnel.Engine.Paths;
+
+/// <summary>
+/// Datagrams by UDP to one address: the peer itself, or a port of a relay. What is longer than the way carries takes the relay stream,
+/// so that nothing disappears while senders learn the length.
+/// </summary>
+internal sealed class UdpPath : IPath, IRouteTraffic
+{
+    private readonly UdpTransport _transport;
+    private readonly EndpointAddress _remote;
+    private readonly byte[] _sourceId;
+    private IPath? _fallback;
+    private long _sent;
+    private long _received;
+    private int _maxDatagram = PathTimings.LeastDatagram;
+    private bool _usedFallback;
+    private bool _closed;
+
+    public UdpPath(UdpTransport transport, PathKind kind, in EndpointAddress remote)
+    {
+        _transport = transport;
+        _remote = remote;
+        Kind = kind;
+        Via = remote.ToString();
+        _sourceId = MakeSourceId(remote);
+    }
+
+    /// <inheritdoc/>
+    public PathKind Kind { get; }
+
+    /// <inheritdoc/>
+    public string Via { get; }
+
+    /// <summary>The far end.</summary>
+    public EndpointAddress Remote => _remote;
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<byte> SourceId => _sourceId;
+
+    /// <inheritdoc/>
+    public bool IsOpen => !Volatile.Read(ref _closed);
+
+    /// <inheritdoc/>
+    public int MaxDatagram
+    {
+        get => Volatile.Read(ref _maxDatagram);
+        set => Volatile.Write(ref _maxDatagram, value);
+    }
+
+    /// <summary>Takes what is too long; null: that is dropped.</summary>
+    public IPath? Fallback
+    {
+        get => Volatile.Read(ref _fallback);
+        set => Volatile.Write(ref _fallback, value);
+    }
+
+    /// <inheritdoc/>
+    public long SentDatagrams => Volatile.Read(ref _sent);
+
+    /// <inheritdoc/>
+    public long ReceivedDatagrams => Volatile.Read(ref _received);
+
+    /// <summary>Address and port as the handshake limiter wants them.</summary>
+    public static byte[] MakeSourceId(in EndpointAddress remote)
+    {
+        Span<byte> bytes = stackalloc byte[18];
+        int length = remote.CopyAddressTo(bytes);
+        bytes[length] = (byte)(remote.Port >> 8);
+        bytes[length + 1] = (byte)remote.Port;
+        return bytes[..(length + 2)].ToArray();
+    }
+
+    /// <inheritdoc/>
+    public bool Send(ReadOnlySpan<byte> datagram)
+    {
+        return SendTrain(datagram, datagram.Length);
+    }
+
+    /// <inheritdoc/>
+    public bool SendTrain(ReadOnlySpan<byte> train, int segmentSize)
+    {
+        if (!IsOpen)
+        {
+            return false;
+        }
+
+        Interlocked.Increment(ref _sent);
+        if (Math.Min(segmentSize, train.Length) <= MaxDatagram)
+        {
+            return _transport.Send(_remote, train, segmentSize);
+        }
+
+        if (Fallback is not { IsOpen: true } fallback)
+        {
+            return false;
+        }
+
+        Volatile.Write(ref _usedFallback, true);
+        return fallback.SendTrain(train, segmentSize);
+    }
+
+    /// <inheritdoc/>
+    public void Flush()
+    {
+        if (Volatile.Read(ref _usedFallback))
+        {
+            Volatile.Write(ref _usedFallback, false);
+            Fallback?.Flush();
+        }
+    }
+
+    /// <summary>Sends a probe, which does not count as traffic.</summary>
+    public void SendProbe(ReadOnlySpan<byte> datagram)
+    {
+        _transport.Send(_remote, datagram, 0);
+    }
+
+    /// <summary>Counts datagrams that came from the far end's address. Receive thread only.</summary>
+    public void CountReceived()
+    {
+        Volatile.Write(ref _received, _received + 1);
+    }
+
+    /// <summary>Nothing is sent any more.</summary>
+    public void Close()
+    {
+        Volatile.Write(ref _closed, true);
+    }
+}

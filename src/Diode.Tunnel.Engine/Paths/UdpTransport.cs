@@ -1,0 +1,119 @@
+using System.Net.Sockets;
+using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Sockets;
+
+namespace Diode.Tunnel.Engine.Paths;
+
+/// <summary>
+/// The UDP sockets of a device, one per address family and both on the same port where that is free, and the threads that receive. They
+/// carry the underlay's mark, so nothing of them enters the tunnel. Datagrams are never fragmented: their paths are measured.
+/// </summary>
+internal sealed class UdpTransport : IDisposable
+{
+    private const int StopSeconds = 5;
+
+    private readonly PacketPool _pool;
+    private readonly Action<UdpTransport, DatagramBatch> _receive;
+    private readonly UdpChannel?[] _channels = new UdpChannel?[2];
+    private readonly List<Task> _threads = [];
+
+    /// <param name="port">The wished port; another if it is taken, or 0.</param>
+    /// <param name="pool">Buffers.</param>
+    /// <param name="receive">Takes a batch, on the thread of its socket; the batch stays ours.</param>
+    /// <exception cref="PlatformException">No socket can be had.</exception>
+    public UdpTransport(int port, PacketPool pool, Action<UdpTransport, DatagramBatch> receive)
+    {
+        _pool = pool;
+        _receive = receive;
+        _channels[0] = Bind(AddressFamily.InterNetwork, port);
+        Port = _channels[0]!.Port;
+        if (Socket.OSSupportsIPv6)
+        {
+            try
+            {
+                _channels[1] = Bind(AddressFamily.InterNetworkV6, Port);
+                PortIpv6 = _channels[1]!.Port;
+            }
+            catch (PlatformException)
+            {
+                // IPv6 is switched off.
+            }
+        }
+    }
+
+    /// <summary>The IPv4 port.</summary>
+    public int Port { get; }
+
+    /// <summary>The IPv6 port; 0 without IPv6.</summary>
+    public int PortIpv6 { get; }
+
+    /// <summary>Begins to receive.</summary>
+    public void Start()
+    {
+        foreach (UdpChannel? channel in _channels)
+        {
+            if (channel is not null)
+            {
+                _threads.Add(Task.Factory.StartNew(
+                    () => Run(channel), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+            }
+        }
+    }
+
+    /// <summary>Sends a train or a datagram from the socket of the receiver's family.</summary>
+    public bool Send(in EndpointAddress to, ReadOnlySpan<byte> train, int segmentSize)
+    {
+        return _channels[to.IsIpv4 ? 0 : 1] is { } channel && channel.Send(to, train, segmentSize);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (UdpChannel? channel in _channels)
+        {
+            channel?.Stop();
+        }
+
+#pragma warning disable VSTHRD002 // the threads end at once
+        Task.WaitAll([.. _threads], TimeSpan.FromSeconds(StopSeconds));
+#pragma warning restore VSTHRD002
+        foreach (UdpChannel? channel in _channels)
+        {
+            channel?.Dispose();
+        }
+    }
+
+    private static UdpChannel Bind(AddressFamily family, int port)
+    {
+        UdpChannelOptions options = new() { Fragments = FragmentPolicy.Probe, Merge = false };
+        try
+        {
+            return UdpChannel.Bind(family, port, options);
+        }
+        catch (PlatformException) when (port != 0)
+        {
+            return UdpChannel.Bind(family, 0, options);
+        }
+    }
+
+    private void Run(UdpChannel channel)
+    {
+        DatagramBatch batch = new(_pool);
+        try
+        {
+            while (channel.Receive(batch) > 0)
+            {
+                _receive(this, batch);
+            }
+        }
+        catch (PlatformException)
+        {
+            // The socket is gone; paths over it stop answering and others are used.
+        }
+        finally
+        {
+            batch.Release();
+        }
+    }
+}
