@@ -19,6 +19,19 @@ internal static partial class Log
     [LoggerMessage(2151, LogLevel.Information, "Serving metrics on {Endpoint}")]
     public static partial void ServingMetrics(ILogger logger, EndPoint endpoint);
 
+    [LoggerMessage(
+        2152,
+        LogLevel.Information,
+        "No --chain glmr=URL (a JSON-RPC endpoint of Moonbeam): own devices work, but plain Elixir clients cannot read the chain's newest block here, "
+        + "hand in no ticket and are cut after 20 seconds")]
+    public static partial void NoMoonbeam(ILogger logger);
+
+    [LoggerMessage(
+        2153,
+        LogLevel.Information,
+        "No --chain diode=URL (a JSON-RPC endpoint of the Diode L1): own devices work, but plain Go clients cannot check the chain here and leave")]
+    public static partial void NoDiodeChain(ILogger logger);
+
     [LoggerMessage(2002, LogLevel.Information, "Created a new relay key in {File}")]
     public static partial void KeyCreated(ILogger logger, string file);
 

@@ -15,4 +15,18 @@ public sealed partial class RelayNode
             _time,
             _logger);
     }
+
+    // Nothing is made up in place of a chain: plain clients would sign what it says.
+    private void HintChains()
+    {
+        if (_chains.Find("glmr") is null)
+        {
+            Log.NoMoonbeam(_logger);
+        }
+
+        if (_chains.Find("diode") is null)
+        {
+            Log.NoDiodeChain(_logger);
+        }
+    }
 }

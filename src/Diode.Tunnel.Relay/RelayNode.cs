@@ -178,6 +178,7 @@ public sealed partial class RelayNode : IAsyncDisposable
             Log.Listening(_logger, endpoint);
         }
 
+        HintChains();
         Log.Ready(_logger, Uri.ToString());
     }
 

@@ -104,7 +104,7 @@ public sealed record RelayRoleOptions
                 (o, v) => o with { RingRegistry = OptionText.Address(v[0]) }),
             new("log-level", "LEVEL", "trace, debug, info, warning or error (default info).", false,
                 (o, v) => o with { LogLevel = OptionText.Level(v[0]) }),
-            new("chain", "PREFIX=URL", "Read a chain through a JSON-RPC endpoint, e.g. glmr=https://host (prefixes diode, glmr, base, sapphire, av); repeated for more chains, or for more endpoints of one.", true,
+            new("chain", "PREFIX=URL", "Read a chain through a JSON-RPC endpoint, e.g. glmr=https://host (prefixes diode, glmr, base, sapphire, av); repeated for more chains, or for more endpoints of one. Plain Elixir clients need glmr=URL, plain Go clients diode=URL; own devices need none.", true,
                 (o, v) => o with { Chains = [.. v.Select(OptionText.Chain)] }),
             new("meta-transactions", "yes|no", "Pay for transactions that clients signed, with the key of the relay (default no).", false,
                 (o, v) => o with { PaysMetaTransactions = OptionText.Flag(v[0]) }),

@@ -36,6 +36,13 @@ internal static class Usage
 
             """);
         Options(text, RelayRoleOptions.Table, RelayRoleOptions.DefaultFile);
+        text.Append("""
+
+            Plain Diode clients ask their relay for the newest block before they hand in a ticket, and a relay cuts who hands in none
+            after 20 seconds. Elixir clients need --chain glmr=URL (a JSON-RPC endpoint of Moonbeam), Go clients --chain diode=URL
+            (one of the Diode L1). Devices of Diode Tunnel need neither.
+
+            """);
         return text.ToString();
     }
 

@@ -88,6 +88,33 @@ public sealed class RpcProcessTests : IDisposable
         Assert.DoesNotContain("   at ", error, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_relay_without_a_chain_says_whom_it_cannot_serve()
+    {
+        using Process relay = Process.Start(new ProcessStartInfo(
+            Programs.Daemon, ["relay", "--listen", "127.0.0.1:0", "--peer-listen", "none", "--state-dir", _folder, "--chain", "diode=http://127.0.0.1:1"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment = { ["DOTNET_ROOT"] = Programs.DotnetRoot },
+        })!;
+        Assert.StartsWith("diode://", await relay.StandardOutput.ReadLineAsync(), StringComparison.Ordinal);
+        relay.Kill();
+        string log = await relay.StandardError.ReadToEndAsync();
+        Assert.Contains("No --chain glmr=URL", log, StringComparison.Ordinal);
+        Assert.DoesNotContain("No --chain diode=URL", log, StringComparison.Ordinal);
+
+        using Process help = Process.Start(new ProcessStartInfo(Programs.Daemon, ["relay", "--help"])
+        {
+            RedirectStandardOutput = true,
+            Environment = { ["DOTNET_ROOT"] = Programs.DotnetRoot },
+        })!;
+        string text = await help.StandardOutput.ReadToEndAsync();
+        Assert.Contains("Elixir clients need --chain glmr=URL", text, StringComparison.Ordinal);
+        Assert.Contains("--rpc-listen", text, StringComparison.Ordinal);
+        Assert.Contains("--metrics-listen", text, StringComparison.Ordinal);
+    }
+
     private static int FindPort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
