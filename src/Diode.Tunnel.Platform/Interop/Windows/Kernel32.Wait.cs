@@ -15,4 +15,9 @@ internal static partial class Kernel32
 
     [LibraryImport("iphlpapi", EntryPoint = "ConvertInterfaceLuidToIndex")]
     internal static partial int ConvertInterfaceLuidToIndex(in ulong luid, out uint index);
+
+    /// <summary>Time since start without sleep, in 100 ns.</summary>
+    [LibraryImport("kernel32", EntryPoint = "QueryUnbiasedInterruptTime")]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    internal static partial bool QueryUnbiasedInterruptTime(out ulong time);
 }

@@ -79,6 +79,14 @@ internal static class TestPackets
             && ScalarSum(transport, PseudoSum(packet, protocol, transport.Length)) == 0xffff;
     }
 
+    /// <summary>Writes the TCP checksum anew.</summary>
+    public static void FixChecksum(Span<byte> packet, int network)
+    {
+        packet.Slice(network + 16, 2).Clear();
+        BinaryPrimitives.WriteUInt16BigEndian(
+            packet[(network + 16)..], (ushort)~ScalarSum(packet[network..], PseudoSum(packet, 6, packet.Length - network)));
+    }
+
     public static byte[] Random(System.Random random, int length)
     {
         byte[] bytes = new byte[length];
