@@ -32,6 +32,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         _loop.TryPost(() =>
         {
             _relays.MarkClosed(relay, reason);
+            _up?.Paths?.RelayClosed(relay);
             NotifyChanged();
         });
     }
@@ -41,6 +42,14 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         if (!_loop.TryPost(() => AnswerPortRequest(relay, request)))
         {
             relay.Reject(request, "busy");
+        }
+    }
+
+    void IRelayEvents.OnUdpPortRequested(RelayConnection relay, RelayUdpRequest request)
+    {
+        if (!_loop.TryPost(() => AnswerUdpPort(relay, request)))
+        {
+            relay.AnswerUdpPort(request, accept: false);
         }
     }
 

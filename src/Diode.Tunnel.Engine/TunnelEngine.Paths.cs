@@ -1,12 +1,17 @@
 using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Engine;
 
 /// <content>Ways to peers beside the relay stream.</content>
 public sealed partial class TunnelEngine : IPathEvents
 {
+    /// <summary>How long the device with the higher address leaves it to the other to ask for a UDP port.</summary>
+    private static readonly TimeSpan HigherWaits = TimeSpan.FromSeconds(3);
+
     void IPathEvents.OnUdpDatagram(IPath path, PacketBuffer datagram)
     {
         _up?.Pipeline.Receive(path, datagram);
@@ -25,6 +30,27 @@ public sealed partial class TunnelEngine : IPathEvents
             _up?.Pipeline.SendWaiting(peer);
             NotifyChanged();
         });
+    }
+
+    void IPathEvents.OnRelayPortWanted(TunnelPeer peer)
+    {
+        // One of the two asks, so that there is one port; the other only if nothing came of it.
+        TimeSpan patience = _keys.Device < peer.Device ? TimeSpan.Zero : HigherWaits;
+        _loop.TryPost(() =>
+        {
+            long now = _time.GetTimestamp();
+            peer.RelayPortWanted = peer.RelayPortWanted == 0 ? now : peer.RelayPortWanted;
+            if (_time.GetElapsedTime(peer.RelayPortWanted, now) >= patience)
+            {
+                peer.RelayPortWanted = 0;
+                OpenUdpPort(peer);
+            }
+        });
+    }
+
+    void IPathEvents.OnRelayPortUnused(RelayUdpPort port)
+    {
+        _loop.TryPost(() => port.Relay.CloseUdpPort((ushort)port.Endpoint.Port));
     }
 
     void IPathEvents.OnCandidatesChanged()
@@ -46,23 +72,64 @@ public sealed partial class TunnelEngine : IPathEvents
         }
     }
 
+    private void OpenUdpPort(TunnelPeer peer)
+    {
+        if (peer.Tunnel.Port?.Relay is not { } relay)
+        {
+            return;
+        }
+
+        relay.OpenUdpPort(peer.Device, (place, _) => _loop.TryPost(() =>
+        {
+            if (place is not null)
+            {
+                AddUdpPort(peer, relay, place);
+            }
+        }));
+    }
+
+    /// <summary>Only peers that this device probes may make it use a port; what they prove there is their key.</summary>
+    private void AnswerUdpPort(RelayConnection relay, RelayUdpRequest request)
+    {
+        bool isPeer = _mesh.Peers.TryGetValue(request.Source, out TunnelPeer? peer) && _up?.Paths?.IsKnown(peer) == true;
+        if (relay.AnswerUdpPort(request, isPeer) is { } place && isPeer)
+        {
+            peer!.RelayPortWanted = 0;
+            AddUdpPort(peer, relay, place);
+        }
+    }
+
+    private void AddUdpPort(TunnelPeer peer, RelayConnection relay, System.Net.IPEndPoint place)
+    {
+        if (!EndpointAddress.TryFrom(place, out EndpointAddress endpoint)
+            || _up?.Paths?.AddRelayPort(peer, new RelayUdpPort(relay, endpoint)) != true)
+        {
+            relay.CloseUdpPort((ushort)place.Port);
+        }
+    }
+
     private void TickPaths()
     {
         _up?.Paths?.SetRelays(_relays.Ready.Select(static r => r.Endpoint?.Address).OfType<System.Net.IPAddress>());
     }
 
     /// <summary>Why the path is what it is, for people.</summary>
-    private static string ExplainPath(TunnelPeer peer, PathReport? report)
+    private string ExplainPath(TunnelPeer peer, PathReport? report)
     {
+        string how = report?.Kind == PathKind.RelayUdp ? "relayed by UDP" : "relayed";
+        string here = _up?.Paths?.Reach == UdpReach.Varying ? " (this device is behind a symmetric NAT)" : "";
         return report switch
         {
+            _ when _options.Paths == PathChoice.Stream => "relayed: no other path is allowed (paths: stream)",
             null or { Kind: PathKind.None } => peer.PathReason,
             { IsSilent: true } => "no answer on any path now",
             { Kind: PathKind.DirectUdp } => "direct",
-            { Kind: PathKind.RelayUdp } => "relayed by UDP: no direct path answers",
-            { Candidates: 0 } => "relayed: the peer has no address to try",
-            { HasAnswer: true } => "relayed: the direct path is not good enough now",
-            _ => "relayed: no direct path answers",
+            { IsKnown: false } => "relayed: the peer does not say how to reach it directly",
+            _ when _options.Paths == PathChoice.Relay => how + ": direct paths are not allowed (paths: relay)",
+            _ when _up?.Paths?.Reach == UdpReach.Blocked => how + ": UDP is blocked here",
+            { Candidates: 0 } => how + ": the peer allows no direct path",
+            { HasAnswer: true } => how + ": the direct path is not good enough now",
+            _ => $"{how}: no direct path answers{here}",
         };
     }
 }

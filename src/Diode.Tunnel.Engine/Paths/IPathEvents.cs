@@ -15,6 +15,12 @@ internal interface IPathEvents
     /// <summary>The way to a peer has changed: <see cref="TunnelPeer.Chosen"/>.</summary>
     void OnPathChosen(TunnelPeer peer);
 
+    /// <summary>A UDP port at the relay would be a better way to this peer than the stream.</summary>
+    void OnRelayPortWanted(TunnelPeer peer);
+
+    /// <summary>A UDP port at a relay is of no use any more.</summary>
+    void OnRelayPortUnused(RelayUdpPort port);
+
     /// <summary>This device is to be found at other addresses than before: peers want to know.</summary>
     void OnCandidatesChanged();
 }

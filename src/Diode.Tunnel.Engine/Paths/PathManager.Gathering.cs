@@ -112,8 +112,7 @@ internal sealed partial class PathManager
     {
         foreach (PeerPaths paths in _peers.Values)
         {
-            paths.Session.Agent.NetworkChanged(now);
-            paths.NextAt = 0;
+            paths.NetworkChanged(now);
         }
 
         _reflexive.Restart(now);

@@ -197,6 +197,46 @@ internal sealed partial class PathManager : IDisposable
         }
     }
 
+    /// <summary>A UDP port at a relay is there to meet the peer at. False: not with this peer.</summary>
+    public bool AddRelayPort(TunnelPeer peer, RelayUdpPort port)
+    {
+        lock (_gate)
+        {
+            if (!_peers.TryGetValue(peer, out PeerPaths? paths) || !paths.Session.IsReady)
+            {
+                return false;
+            }
+
+            paths.AddPort(port, _clock.Now);
+            paths.NextAt = 0;
+        }
+
+        _wake.Set();
+        return true;
+    }
+
+    /// <summary>Whether the peer has told how it may be probed.</summary>
+    public bool IsKnown(TunnelPeer peer)
+    {
+        lock (_gate)
+        {
+            return _peers.TryGetValue(peer, out PeerPaths? paths) && paths.Session.IsReady;
+        }
+    }
+
+    /// <summary>A session with a relay has ended.</summary>
+    public void RelayClosed(Relays.RelayConnection relay)
+    {
+        lock (_gate)
+        {
+            foreach (PeerPaths paths in _peers.Values)
+            {
+                paths.DropPortsOf(relay, _clock.Now);
+                paths.Publish();
+            }
+        }
+    }
+
     /// <summary>A probe that came inside a relay stream.</summary>
     public void ReceiveFromStream(TunnelPeer? peer, RelayStreamPath stream, ReadOnlySpan<byte> datagram)
     {
@@ -241,6 +281,16 @@ internal sealed partial class PathManager : IDisposable
         {
             _outbox.Add((path, datagram.ToArray()));
         }
+    }
+
+    internal void Want(TunnelPeer peer)
+    {
+        _events.OnRelayPortWanted(peer);
+    }
+
+    internal void Unused(RelayUdpPort port)
+    {
+        _events.OnRelayPortUnused(port);
     }
 
     internal void Forget(UdpPath path)

@@ -8,8 +8,10 @@ namespace Diode.Tunnel.Engine.Paths;
 /// <param name="IsSilent">The way in use does not answer.</param>
 /// <param name="Candidates">Direct addresses that were tried.</param>
 /// <param name="HasAnswer">A direct way has answered once.</param>
+/// <param name="IsKnown">The peer has told how to probe it.</param>
 /// <param name="MaxDatagram">Longest datagram of the way in use; 0 unknown.</param>
-internal sealed record PathReport(PathKind Kind, TimeSpan? RoundTrip, bool IsSilent, int Candidates, bool HasAnswer, int MaxDatagram)
+internal sealed record PathReport(
+    PathKind Kind, TimeSpan? RoundTrip, bool IsSilent, int Candidates, bool HasAnswer, bool IsKnown, int MaxDatagram)
 {
     /// <summary>Takes stock.</summary>
     public static PathReport From(ProbeSession session, long now)
@@ -23,6 +25,7 @@ internal sealed record PathReport(PathKind Kind, TimeSpan? RoundTrip, bool IsSil
             agent.IsSilent,
             direct,
             agent.Routes.Any(static r => r is { Kind: PathKind.DirectUdp, ProvenAt: > 0 }),
+            session.IsReady,
             current?.MaxDatagram ?? 0);
     }
 }

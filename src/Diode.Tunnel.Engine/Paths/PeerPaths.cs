@@ -5,7 +5,7 @@ namespace Diode.Tunnel.Engine.Paths;
 
 /// <summary>The ways to one peer, with their sockets: between the pure <see cref="ProbeSession"/> and the packet path. Under the lock of
 /// <see cref="PathManager"/>.</summary>
-internal sealed class PeerPaths : IProbeOutput, IDisposable
+internal sealed partial class PeerPaths : IProbeOutput, IDisposable
 {
     private readonly PathManager _manager;
     private readonly List<UdpPath> _made = [];
@@ -27,6 +27,15 @@ internal sealed class PeerPaths : IProbeOutput, IDisposable
     /// <summary>When to look again.</summary>
     public long NextAt { get; set; }
 
+    /// <summary>The network has changed: ports may be asked for again at once.</summary>
+    public void NetworkChanged(long now)
+    {
+        _fruitless = 0;
+        _nextPort = now;
+        NextAt = 0;
+        Session.Agent.NetworkChanged(now);
+    }
+
     /// <summary>Looks at what is due, and tells the packet path.</summary>
     /// <returns>True if the way in use has changed.</returns>
     public bool Step(long now)
@@ -38,6 +47,7 @@ internal sealed class PeerPaths : IProbeOutput, IDisposable
             Session.Agent.Add(PathKind.DirectUdp, heard.Remote, now);
         }
 
+        StepPorts(now);
         NextAt = Session.Agent.Advance(now);
         return Publish();
     }
@@ -95,6 +105,12 @@ internal sealed class PeerPaths : IProbeOutput, IDisposable
     public void Dispose()
     {
         Peer.Chosen = null;
+        foreach ((_, RelayUdpPort port) in _ports)
+        {
+            _manager.Unused(port);
+        }
+
+        _ports.Clear();
         Sweep([]);
         Session.Dispose();
     }

@@ -126,6 +126,9 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>When to look up next, clock timestamp.</summary>
     public long NextLookup { get; set; }
 
+    /// <summary>Since when a UDP port at the relay is wanted, clock timestamp; 0 = it is not.</summary>
+    public long RelayPortWanted { get; set; }
+
     /// <summary>When to ping the link next, clock timestamp.</summary>
     public long NextPing { get; set; }
 

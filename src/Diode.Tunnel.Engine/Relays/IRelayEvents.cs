@@ -26,6 +26,15 @@ internal interface IRelayEvents
     void OnPortClosed(RelayPort port);
 
     /// <summary>
+    /// A device wants to meet this one at a UDP port of the relay; answered by <see cref="RelayConnection.AnswerUdpPort"/>. The source is
+    /// the relay's claim.
+    /// </summary>
+    void OnUdpPortRequested(RelayConnection relay, RelayUdpRequest request)
+    {
+        relay.AnswerUdpPort(request, accept: false);
+    }
+
+    /// <summary>
     /// A WireGuard datagram from a tunnel port: packet path, on the receive thread. The buffer is borrowed until the call returns.
     /// </summary>
     void OnDatagram(RelayPort port, PacketBuffer datagram);
@@ -49,3 +58,6 @@ internal enum RelayPortUse
 
 /// <summary>A request to open a port to this device, to be answered by <see cref="RelayConnection.Accept"/> or <see cref="RelayConnection.Reject"/>.</summary>
 internal sealed record RelayPortRequest(IncomingPort Incoming, string Name, Address Source);
+
+/// <summary>A request to meet at a UDP port of the relay.</summary>
+internal sealed record RelayUdpRequest(ulong RequestId, ushort Port, Address Source);

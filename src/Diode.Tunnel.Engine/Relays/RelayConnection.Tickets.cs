@@ -93,13 +93,6 @@ internal sealed partial class RelayConnection : IRelaySession
         ThreadPool.UnsafeQueueUserWorkItem(static relay => relay.SignTicket(), this, preferLocal: false);
     }
 
-    void IEdgeClientEvents.OnPhysicalPortRequested(
-        ulong requestId, ushort physicalPort, Address source, ReadOnlySpan<byte> name, bool isUdp)
-    {
-        // Nothing here is reached by physical ports yet; silence would hold the port for ten seconds.
-        _session.RejectPhysicalPort(requestId, physicalPort, Edge.EdgeErrors.PortNotPublished);
-    }
-
     void IEdgeClientEvents.OnNotify(string level, string code, string text)
     {
         Log.RelayNotice(_logger, Uri.ToString(), level, code, text);

@@ -10,12 +10,20 @@ namespace Diode.Tunnel.Engine.Relays;
 /// <param name="Server">The server object asked for; null if there is none. Its signature was checked.</param>
 internal sealed record RelayReply(string? Error, Ticket? Ticket, ServerObject? Server = null)
 {
+    /// <summary>The port on the relay's host that was asked for; null if the answer is another.</summary>
+    public ushort? PhysicalPort { get; init; }
+
     /// <summary>Copies what is needed of a reply.</summary>
     public static RelayReply From(in EdgeReply reply)
     {
         if (reply.IsError)
         {
             return Failed(reply.GetErrorMessage());
+        }
+
+        if (EdgeAnswers.TryReadPhysicalPort(reply, out ushort port))
+        {
+            return new RelayReply(null, null) { PhysicalPort = port };
         }
 
         Ethereum.Rlp.RlpReader values = reply.Values;

@@ -31,6 +31,9 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>Another relay than the world's.</summary>
     public string? RelayUri { get; set; }
 
+    /// <summary>The host of its NAT; null if it has none.</summary>
+    public string? Router { get; init; }
+
     /// <summary>Put before the daemon's command line, for instance <c>env NAME=value</c>.</summary>
     public string[] Environment { get; set; } = [];
 
@@ -93,6 +96,13 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
         JsonSerializer.Deserialize(Check([.. verb.Split(' '), "--json"]), type)!;
 
     public DaemonStatus Status() => Json("status", ControlJson.Default.DaemonStatus);
+
+    /// <summary>The control API itself: quicker than the command line where there is much to ask.</summary>
+    public ControlClient Control() => new(new ControlEndpoint(Socket));
+
+    /// <summary>Echoes in the background, for traffic.</summary>
+    public HostedProcess PingSteadily(string target, double seconds = 0.2) => world.Net.Start(
+        Name, "ping", "-n", "-i", seconds.ToString(System.Globalization.CultureInfo.InvariantCulture), target);
 
     public PeerStatus Peer(MeshDevice other) =>
         Status().Peers.FirstOrDefault(p => p.Device == other.Address)

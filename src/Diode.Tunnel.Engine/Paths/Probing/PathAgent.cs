@@ -34,6 +34,9 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
     /// <summary>The way in use is UDP and does not answer.</summary>
     public bool IsSilent => Current is { Lost: >= PathTimings.LostForDead };
 
+    /// <summary>When data moved last; 0 never.</summary>
+    public long LastTraffic => _lastTraffic;
+
     /// <summary>Whether data moved lately.</summary>
     public bool IsActive(long now)
     {
@@ -47,7 +50,7 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
             && now - SearchSince >= PathTimings.DirectPatience
             && IsActive(now)
             && (Current is not { Kind: PathKind.DirectUdp } || Current.Lost >= PathTimings.LostForDead)
-            && !_routes.Exists(static r => r.Kind == PathKind.RelayUdp);
+            && !_routes.Exists(static r => r is { Kind: PathKind.RelayUdp, Lost: < PathTimings.LostForDead });
     }
 
     /// <summary>Sets or takes away the relay stream.</summary>
