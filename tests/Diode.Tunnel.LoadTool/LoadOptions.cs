@@ -8,6 +8,7 @@ internal sealed record LoadOptions
     public const string Usage = """
         diode-load: what a relay takes. Starts a relay of its own on one core and prints a table.
           diode-load [MEASURE...] [--relay PROGRAM] [--relay-core N] [--seconds S] [--devices N] [--sessions N] [--size BYTES] [--quick]
+          diode-load hold --uri RELAY: prints the number of a UDP port between two devices at a relay that runs, and holds it.
         MEASURE: handshakes sessions idle portsend echo udp tcp unwindowed (default: all).
         Run it by scripts/load.sh, which builds the relay and binds this program to another core.
         """;

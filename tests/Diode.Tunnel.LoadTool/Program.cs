@@ -1,13 +1,19 @@
+using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.LoadTool;
 using Diode.Tunnel.LoadTool.Measures;
 using Diode.Tunnel.Platform.Tls;
 
 try
 {
-    LoadOptions options = LoadOptions.Parse(args);
-
     // The generator's side of a handshake costs as much as the relay's.
     _ = TlsAcceleration.IsEnabled;
+    if (args is ["hold", "--uri", string uri])
+    {
+        HeldPort.Run(RelayUri.Parse(uri));
+        return 0;
+    }
+
+    LoadOptions options = LoadOptions.Parse(args);
     Console.WriteLine($"load of the machine before: {File.ReadAllText("/proc/loadavg").Trim()}");
     Console.WriteLine("| measure | Elixir relay | target | ours | |");
     Console.WriteLine("|---|---|---|---|---|");

@@ -25,8 +25,8 @@ public sealed class StreamPacing
 
     private const int StartChunk = 64 * 1024;
 
-    // struct tcp_info: the smoothed round trip in microseconds.
-    private const int RoundTripOffset = 68;
+    // struct tcp_info: the shortest round trip in microseconds; a busy machine makes the others long.
+    private const int RoundTripOffset = 148;
     private static readonly TimeSpan LongWay = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan Window = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Idle = TimeSpan.FromMilliseconds(250);
