@@ -36,7 +36,12 @@ internal sealed class WireGuardEndpoint : IWireGuardOutput, IDisposable
 
     public WireGuardEndpoint(InterfaceConfiguration configuration, ToolOptions options)
     {
-        _adapter = TunAdapterFactory.Open(new TunOptions { Name = options.InterfaceName, Mtu = options.Mtu });
+        _adapter = TunAdapterFactory.Open(new TunOptions
+        {
+            Name = options.InterfaceName,
+            Mtu = options.Mtu,
+            Offloads = TunOffloads.All,
+        });
         _socket = UdpChannel.Bind(
             AddressFamily.InterNetworkV6, configuration.ListenPort, new UdpChannelOptions { DualMode = true, Mark = 0 });
         _pool = new PacketPool();
