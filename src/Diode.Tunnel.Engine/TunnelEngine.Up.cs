@@ -8,6 +8,7 @@ using Diode.Tunnel.Engine.State;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Network;
 using Diode.Tunnel.Platform.Tun;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.WireGuard;
 
 namespace Diode.Tunnel.Engine;
@@ -61,7 +62,12 @@ public sealed partial class TunnelEngine
             _exitRouting.GuardOnly(exit.AllowLan);
         }
 
-        ITunAdapter adapter = TunAdapterFactory.Open(new TunOptions { Name = _options.InterfaceName, Mtu = _options.Mtu });
+        ITunAdapter adapter = TunAdapterFactory.Open(new TunOptions
+        {
+            Name = _options.InterfaceName,
+            Mtu = _options.Mtu,
+            Offloads = TunOffloads.All,
+        });
         try
         {
             _book = BuildBook(_book);
