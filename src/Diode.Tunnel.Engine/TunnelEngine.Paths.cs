@@ -12,14 +12,14 @@ public sealed partial class TunnelEngine : IPathEvents
     /// <summary>How long the device with the higher address leaves it to the other to ask for a UDP port.</summary>
     private static readonly TimeSpan HigherWaits = TimeSpan.FromSeconds(3);
 
-    void IPathEvents.OnUdpDatagram(IPath path, PacketBuffer datagram)
+    void IPathEvents.OnUdpDatagrams(int socket, IPath path, PacketBuffer datagrams, int segmentSize)
     {
-        _up?.Pipeline.Receive(path, datagram);
+        _up?.Receivers[socket].Take(path, datagrams, segmentSize);
     }
 
-    void IPathEvents.OnUdpDatagramsEnd()
+    void IPathEvents.OnUdpDatagramsEnd(int socket)
     {
-        // The adapter takes packets one by one in this version; a batched write would go out here.
+        _up?.Receivers[socket].Flush();
     }
 
     void IPathEvents.OnPathChosen(TunnelPeer peer)

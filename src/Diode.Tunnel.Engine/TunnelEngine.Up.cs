@@ -169,6 +169,11 @@ public sealed partial class TunnelEngine
             up.Stopping.Cancel();
 #pragma warning disable VSTHRD002 // the engine loop owns these threads, and they end at once
             up.Paths?.Dispose();
+            foreach (PipelineReceiver receiver in up.Receivers)
+            {
+                receiver.Dispose();
+            }
+
             up.Pipeline.StopAsync().Wait();
             up.Gateway.DisposeAsync().AsTask().Wait(PlainStopTimeout);
             up.Binds.DisposeAsync().AsTask().Wait(PlainStopTimeout);
@@ -302,6 +307,9 @@ public sealed partial class TunnelEngine
         public PortBinds Binds { get; } = binds;
 
         public PathManager? Paths { get; } = paths;
+
+        /// <summary>Inbound packet paths of the UDP sockets: IPv4 and IPv6.</summary>
+        public PipelineReceiver[] Receivers { get; } = paths is null ? [] : [pipeline.CreateReceiver(), pipeline.CreateReceiver()];
 
         public IPAddress[] OwnAddresses { get; } = own;
 

@@ -2,7 +2,7 @@ using BenchmarkDotNet.Attributes;
 
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>ChaCha20-Poly1305 of one packet of 1420 bytes.</summary>
+/// <summary>ChaCha20-Poly1305 of packets.</summary>
 [MemoryDiagnoser]
 public class CipherBenchmarks : IDisposable
 {
@@ -15,10 +15,14 @@ public class CipherBenchmarks : IDisposable
     /// <summary>Those of this machine.</summary>
     public static IEnumerable<string> Ciphers => Ladder.Aeads().Select(aead => aead.Name);
 
+    /// <summary>Which of <see cref="PacketLoad.All"/>.</summary>
+    [Params(0, 1, 2, 3)]
+    public int Load { get; set; }
+
     [GlobalSetup]
     public void SetUp()
     {
-        _rung = new CipherRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead);
+        _rung = new CipherRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead, PacketLoad.All[Load]);
     }
 
     [GlobalCleanup]
@@ -29,14 +33,8 @@ public class CipherBenchmarks : IDisposable
     }
 
     [Benchmark]
-    public void Seal()
-    {
-        _rung!.Seal();
-    }
-
-    [Benchmark]
     public void SealAndOpen()
     {
-        _rung!.Packet();
+        _rung!.Packets();
     }
 }

@@ -1,14 +1,14 @@
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>One rung of the ladder: something that is done once per packet.</summary>
+/// <summary>One rung of the ladder: packets that are handled together, one or a train of them.</summary>
 internal interface IRung : IDisposable
 {
     /// <summary>Rung and variant, for the table.</summary>
     string Name { get; }
 
-    /// <summary>Bytes of the packet that count as throughput.</summary>
-    int PacketLength { get; }
+    /// <summary>Length and number of the packets.</summary>
+    PacketLoad Load { get; }
 
-    /// <summary>Handles one packet; throws if it was not delivered.</summary>
-    void Packet();
+    /// <summary>Handles the packets; throws if one was not delivered.</summary>
+    void Packets();
 }

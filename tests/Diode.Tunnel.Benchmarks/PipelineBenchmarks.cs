@@ -2,7 +2,7 @@ using BenchmarkDotNet.Attributes;
 
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>One packet of 1420 bytes from one adapter to another.</summary>
+/// <summary>Packets from one adapter to another.</summary>
 [MemoryDiagnoser]
 public class PipelineBenchmarks : IDisposable
 {
@@ -15,10 +15,14 @@ public class PipelineBenchmarks : IDisposable
     /// <summary>Those of this machine.</summary>
     public static IEnumerable<string> Ciphers => Ladder.Aeads().Select(aead => aead.Name);
 
+    /// <summary>Which of <see cref="PacketLoad.All"/>.</summary>
+    [Params(0, 1, 2, 3)]
+    public int Load { get; set; }
+
     [GlobalSetup]
     public void SetUp()
     {
-        _rung = new PipelineRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead);
+        _rung = new PipelineRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead, PacketLoad.All[Load]);
     }
 
     [GlobalCleanup]
@@ -31,6 +35,6 @@ public class PipelineBenchmarks : IDisposable
     [Benchmark]
     public void SendAndDeliver()
     {
-        _rung!.Packet();
+        _rung!.Packets();
     }
 }

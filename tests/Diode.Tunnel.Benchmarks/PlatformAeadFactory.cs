@@ -3,12 +3,15 @@ using Diode.Tunnel.WireGuard.Crypto;
 
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>The platform's cipher (libcrypto where it is) behind the core's seam.</summary>
-internal sealed class PlatformAeadFactory : IAeadFactory
+/// <summary>One of the platform's ciphers behind the core's seam.</summary>
+internal sealed class PlatformAeadFactory(PlatformAeadFactory.Maker make) : IAeadFactory
 {
+    /// <summary>Makes a key of an implementation.</summary>
+    public delegate ChaCha20Poly1305Key Maker(ReadOnlySpan<byte> key);
+
     public IAeadKey Create(ReadOnlySpan<byte> key)
     {
-        return new Key(ChaCha20Poly1305Key.Create(key));
+        return new Key(make(key));
     }
 
     private sealed class Key(ChaCha20Poly1305Key key) : IAeadKey

@@ -4,10 +4,16 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Diode.Tunnel.Benchmarks;
 
-// `-- quick` measures every rung for a second and prints a table; anything else is BenchmarkDotNet's command line.
+// `-- quick` measures every rung for a second and prints a table, `-- peers` the pipeline with 1 to 10,000 peers; anything else is BenchmarkDotNet's command line.
 if (args is ["quick", ..])
 {
     QuickRun.Print(Ladder.All());
+    return 0;
+}
+
+if (args is ["peers", ..])
+{
+    QuickRun.Print(Ladder.Peers());
     return 0;
 }
 

@@ -2,7 +2,7 @@ using BenchmarkDotNet.Attributes;
 
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>One packet of 1420 bytes from one interface to another.</summary>
+/// <summary>Packets from one interface to another.</summary>
 [MemoryDiagnoser]
 public class SessionBenchmarks : IDisposable
 {
@@ -15,10 +15,14 @@ public class SessionBenchmarks : IDisposable
     /// <summary>Those of this machine.</summary>
     public static IEnumerable<string> Ciphers => Ladder.Aeads().Select(aead => aead.Name);
 
+    /// <summary>Which of <see cref="PacketLoad.All"/>.</summary>
+    [Params(0, 1, 2, 3)]
+    public int Load { get; set; }
+
     [GlobalSetup]
     public void SetUp()
     {
-        _rung = new SessionRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead);
+        _rung = new SessionRung(Cipher, Ladder.Aeads().First(aead => aead.Name == Cipher).Aead, PacketLoad.All[Load]);
     }
 
     [GlobalCleanup]
@@ -31,6 +35,6 @@ public class SessionBenchmarks : IDisposable
     [Benchmark]
     public void SealAndReceive()
     {
-        _rung!.Packet();
+        _rung!.Packets();
     }
 }

@@ -4,7 +4,7 @@ using Diode.Tunnel.WireGuard.Crypto;
 
 namespace Diode.Tunnel.Benchmarks;
 
-/// <summary>One packet from interface to interface: seal, receive, replay window, allowed IPs, timers.</summary>
+/// <summary>Packets from interface to interface: seal, receive, replay window, allowed IPs, timers.</summary>
 internal sealed class SessionRung : IRung
 {
     private const int Offset = WireGuardConstants.SealHeadroom;
@@ -16,21 +16,27 @@ internal sealed class SessionRung : IRung
     private readonly WireGuardInterface _sender;
     private readonly WireGuardInterface _receiver;
     private readonly Peer _peer;
-    private readonly byte[] _buffer = new byte[Offset + Ladder.PacketLength + WireGuardConstants.SealTailroom];
-    private readonly byte[] _header = new byte[20];
+    private readonly ReceivedPacket[] _received = new ReceivedPacket[WireGuardInterface.MaxTrainLength];
+    private readonly PacketTrain _train;
+    private readonly byte[] _buffer;
+    private readonly byte[] _packet;
 
-    public SessionRung(string variant, IAeadFactory aead)
+    public SessionRung(string variant, IAeadFactory aead, PacketLoad load)
     {
-        Name = $"session seal + receive ({variant})";
+        Name = $"session ({variant})";
+        Load = load;
+        _buffer = new byte[Offset + load.Length + WireGuardConstants.SealTailroom];
+        _packet = new byte[load.Length];
         _sender = Make(aead, _toReceiver);
         _receiver = Make(aead, _toSender);
         _peer = Add(_sender, _receiver, Destination);
         Add(_receiver, _sender, Source);
-        _header[0] = 0x45;
-        _header[2] = Ladder.PacketLength >> 8;
-        _header[3] = Ladder.PacketLength & 0xff;
-        Source.CopyTo(_header, 12);
-        Destination.CopyTo(_header, 16);
+        _train = new PacketTrain(_sender);
+        _packet[0] = 0x45;
+        _packet[2] = (byte)(load.Length >> 8);
+        _packet[3] = (byte)load.Length;
+        Source.CopyTo(_packet, 12);
+        Destination.CopyTo(_packet, 16);
 
         _peer.InitiateHandshake(0);
         _toReceiver.Deliver(_receiver);
@@ -40,18 +46,36 @@ internal sealed class SessionRung : IRung
 
     public string Name { get; }
 
-    public int PacketLength => Ladder.PacketLength;
+    public PacketLoad Load { get; }
 
-    public void Packet()
+    // Time stands still: the session never ages and the rung measures packets only.
+    public void Packets()
     {
-        // Time stands still: the session never ages and the rung measures packets only.
-        _header.CopyTo(_buffer, Offset);
-        _sender.Seal(_peer, _buffer, Offset, Ladder.PacketLength, 0, out int start, out int length);
-        ReceiveResult result = _receiver.Receive(
-            _buffer.AsSpan(start, length), this, Source, 0, out _, out _, out _);
-        if (result.Status != ReceiveStatus.Packet)
+        int received;
+        if (Load.Count == 1)
         {
-            throw new InvalidOperationException($"Dropped: {result.Reason}.");
+            _packet.CopyTo(_buffer, Offset);
+            _sender.Seal(_peer, _buffer, Offset, Load.Length, 0, out int start, out int length);
+            ReceiveResult result = _receiver.Receive(
+                _buffer.AsSpan(start, length), this, Source, 0, out _, out _, out _);
+            received = result.Status == ReceiveStatus.Packet ? 1 : 0;
+        }
+        else
+        {
+            for (int i = 0; i < Load.Count; i++)
+            {
+                _train.TryReserve(_peer, Load.Length, out Span<byte> room);
+                _packet.CopyTo(room);
+            }
+
+            _sender.SealTrain(_peer, _train.Bytes, _train.Stride, 0);
+            received = _receiver.ReceiveTrain(_train.Bytes, _train.Stride, this, Source, 0, _received, out _);
+            _train.Clear();
+        }
+
+        if (received != Load.Count)
+        {
+            throw new InvalidOperationException("A packet was dropped.");
         }
     }
 

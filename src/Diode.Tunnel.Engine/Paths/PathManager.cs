@@ -385,40 +385,60 @@ internal sealed partial class PathManager : IDisposable
         }
     }
 
-    private void Receive(UdpTransport transport, DatagramBatch batch)
+    private void Receive(int socket, DatagramBatch batch)
     {
         for (int i = 0; i < batch.Count; i++)
         {
             PacketBuffer buffer = batch.Buffer(i);
             ref readonly EndpointAddress source = ref batch.Source(i);
-            if (buffer.Length == 0)
-            {
-                continue;
-            }
+            int segmentSize = batch.SegmentSize(i);
+            int step = segmentSize == 0 ? Math.Max(1, buffer.Length) : segmentSize;
 
-            if (StunMessage.IsAnswer(buffer.Span))
+            // Trains are made by the system of whatever one sender sent: probes may be among the datagrams.
+            int end = buffer.Offset + buffer.Length;
+            int run = buffer.Offset;
+            for (int at = buffer.Offset; at < end; at += step)
             {
-                ReceiveGathering(buffer.Span, source);
-            }
-            else if (ProbeMessage.IsProbe(buffer.Span))
-            {
-                ReceiveProbe(buffer.Span, source);
-            }
-            else
-            {
-                if (_bySource.TryGetValue(source, out UdpPath? path))
+                Span<byte> datagram = buffer.Array.AsSpan(at, Math.Min(step, end - at));
+                bool isAnswer = StunMessage.IsAnswer(datagram);
+                if (!isAnswer && !ProbeMessage.IsProbe(datagram))
                 {
-                    path.CountReceived();
-                    _events.OnUdpDatagram(path, buffer);
+                    continue;
+                }
+
+                Pass(socket, source, buffer, run, at, segmentSize);
+                run = at + datagram.Length;
+                if (isAnswer)
+                {
+                    ReceiveGathering(datagram, source);
                 }
                 else
                 {
-                    _events.OnUdpDatagram(FindUnknown(source), buffer);
+                    ReceiveProbe(datagram, source);
                 }
             }
+
+            Pass(socket, source, buffer, run, end, segmentSize);
         }
 
-        _events.OnUdpDatagramsEnd();
+        _events.OnUdpDatagramsEnd(socket);
+    }
+
+    private void Pass(int socket, in EndpointAddress source, PacketBuffer buffer, int start, int end, int segmentSize)
+    {
+        if (start >= end)
+        {
+            return;
+        }
+
+        buffer.Offset = start;
+        buffer.Length = end - start;
+        if (_bySource.TryGetValue(source, out UdpPath? path))
+        {
+            path.CountReceived();
+        }
+
+        _events.OnUdpDatagrams(socket, path is null ? FindUnknown(source) : path, buffer, segmentSize);
     }
 
     private void ReceiveProbe(ReadOnlySpan<byte> datagram, in EndpointAddress source)

@@ -14,15 +14,15 @@ internal sealed class UdpTransport : IDisposable
     private const int StopSeconds = 5;
 
     private readonly PacketPool _pool;
-    private readonly Action<UdpTransport, DatagramBatch> _receive;
+    private readonly Action<int, DatagramBatch> _receive;
     private readonly UdpChannel?[] _channels = new UdpChannel?[2];
     private readonly List<Task> _threads = [];
 
     /// <param name="port">The wished port; another if it is taken, or 0.</param>
     /// <param name="pool">Buffers.</param>
-    /// <param name="receive">Takes a batch, on the thread of its socket; the batch stays ours.</param>
+    /// <param name="receive">Takes a batch, on the thread of its socket (0: IPv4, 1: IPv6); the batch stays ours.</param>
     /// <exception cref="PlatformException">No socket can be had.</exception>
-    public UdpTransport(int port, PacketPool pool, Action<UdpTransport, DatagramBatch> receive)
+    public UdpTransport(int port, PacketPool pool, Action<int, DatagramBatch> receive)
     {
         _pool = pool;
         _receive = receive;
@@ -51,12 +51,13 @@ internal sealed class UdpTransport : IDisposable
     /// <summary>Begins to receive.</summary>
     public void Start()
     {
-        foreach (UdpChannel? channel in _channels)
+        for (int i = 0; i < _channels.Length; i++)
         {
-            if (channel is not null)
+            if (_channels[i] is { } channel)
             {
+                int socket = i;
                 _threads.Add(Task.Factory.StartNew(
-                    () => Run(channel), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
+                    () => Run(socket, channel), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default));
             }
         }
     }
@@ -86,7 +87,7 @@ internal sealed class UdpTransport : IDisposable
 
     private static UdpChannel Bind(AddressFamily family, int port)
     {
-        UdpChannelOptions options = new() { Fragments = FragmentPolicy.Probe, Merge = false };
+        UdpChannelOptions options = new() { Fragments = FragmentPolicy.Probe };
         try
         {
             return UdpChannel.Bind(family, port, options);
@@ -97,14 +98,14 @@ internal sealed class UdpTransport : IDisposable
         }
     }
 
-    private void Run(UdpChannel channel)
+    private void Run(int socket, UdpChannel channel)
     {
         DatagramBatch batch = new(_pool);
         try
         {
             while (channel.Receive(batch) > 0)
             {
-                _receive(this, batch);
+                _receive(socket, batch);
             }
         }
         catch (PlatformException)

@@ -126,6 +126,22 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         return peer;
     }
 
+    /// <summary>Makes devices known, with keys but without sessions.</summary>
+    public void AddStrangers(int count)
+    {
+        byte[] key = new byte[WireGuardConstants.KeyLength];
+        for (int i = 0; i < count; i++)
+        {
+            TunnelPeer peer = new(MakeDevice(1_000_000 + i), _peers.Count + 1);
+            BitConverter.TryWriteBytes(key, i + 1);
+            key[16] = 9;
+            peer.Session = WireGuard.AddPeer(key, new PeerOptions { Tag = peer });
+            _peers.Add(peer);
+        }
+
+        Pipeline.Snapshot = MakeSnapshot(null, ExitFamilies.None);
+    }
+
     public TunnelPeer PeerOf(PipelineNode other)
     {
         return _peers.First(p => p.Device == other.Device);
