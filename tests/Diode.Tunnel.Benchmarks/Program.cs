@@ -17,6 +17,13 @@ if (args is ["peers", ..])
     return 0;
 }
 
+// `-- io` measures adapters and sockets with and without offloads.
+if (args is ["io", ..])
+{
+    OffloadRun.Print();
+    return 0;
+}
+
 // In this process: the projects BenchmarkDotNet generates do not build under this repository's rules.
 IConfig config = DefaultConfig.Instance.AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance));
 BenchmarkSwitcher.FromAssembly(typeof(Ladder).Assembly).Run(args, config);
