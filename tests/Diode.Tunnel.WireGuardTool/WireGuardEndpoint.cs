@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
