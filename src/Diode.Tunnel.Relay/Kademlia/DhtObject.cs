@@ -132,12 +132,18 @@ public sealed class DhtObject
     /// Whether this replaces <paramref name="other"/>: any version 2 ticket replaces a version 1 ticket and never the other
     /// way round, everything else has to be newer (reference §7.4).
     /// </summary>
+    /// <remarks>
+    /// The age of tickets counts bytes, which devices count for each relay by itself: by age alone a device that has left a relay
+    /// after much traffic would be looked for there until the epoch ends. Among tickets for different relays the time that the
+    /// device has signed decides, where both have one; among those for the same relay that time might have been corrected.
+    /// </remarks>
     public bool IsNewerThan(DhtObject other)
     {
         return (other.Kind, Kind) switch
         {
             (DhtObjectKind.TicketV1, DhtObjectKind.TicketV2) => true,
             (DhtObjectKind.TicketV2, DhtObjectKind.TicketV1) => false,
+            (DhtObjectKind.TicketV2, DhtObjectKind.TicketV2) when ReadMove(other) is int later and not 0 => later > 0,
             _ => Age > other.Age,
         };
     }
@@ -152,6 +158,18 @@ public sealed class DhtObject
         }
 
         return best;
+    }
+
+    // Positive: the device went from the other ticket's relay to this one's; negative: the other way; 0: cannot be told by time.
+    private int ReadMove(DhtObject other)
+    {
+        return Ticket is TicketV2 mine && other.Ticket is TicketV2 theirs
+            && mine.Epoch == theirs.Epoch
+            && mine.Server != theirs.Server
+            && mine.ReadLocalAddress().Timestamp is ulong here
+            && theirs.ReadLocalAddress().Timestamp is ulong there
+            ? here.CompareTo(there)
+            : 0;
     }
 
     private static DhtObject FromData(DataObject data)

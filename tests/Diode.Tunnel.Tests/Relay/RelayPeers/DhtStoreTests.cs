@@ -117,6 +117,25 @@ public sealed class DhtStoreTests : IDisposable
         Assert.Equal(DhtObjectKind.TicketV2, Get(store, NowMs)!.Kind);
     }
 
+    [Fact]
+    public void A_device_that_went_to_another_relay_is_found_there_though_it_has_moved_less()
+    {
+        DhtObject much = PeerWorld.MakeTicket(_device, _relay, 1_000_000_000, time: 100);
+        DhtObject moved = PeerWorld.MakeTicket(_device, _self, 4_000_000, time: 101);
+        Assert.True(moved.IsNewerThan(much));
+        Assert.False(much.IsNewerThan(moved));
+
+        // At one relay the bytes decide, whatever the device's clock did meanwhile; so they do without a time.
+        DhtObject later = PeerWorld.MakeTicket(_device, _relay, 1_000_000_001, time: 50);
+        Assert.True(later.IsNewerThan(much));
+        Assert.False(moved.IsNewerThan(PeerWorld.MakeTicket(_device, _relay, 4_000_000)));
+        Assert.False(PeerWorld.MakeTicket(_device, _self, 4_000_000).IsNewerThan(much));
+
+        // An epoch stays an epoch.
+        Assert.True(PeerWorld.MakeTicket(_device, _self, 0, epoch: 693, time: 1).IsNewerThan(much));
+        Assert.False(PeerWorld.MakeTicket(_device, _self, 0, epoch: 691, time: 1000).IsNewerThan(much));
+    }
+
     private static int Fill(DhtStore store, Address source, int count)
     {
         int stored = 0;

@@ -38,7 +38,7 @@ internal sealed class PeerWorld : IDisposable, IFrameOutboxOwner
         return ServerObject.Create(key, host, 41046, 51055, "1.0", new KeyValuePair<string, ServerValue>("block", ServerValue.FromNumber(block)));
     }
 
-    public static DhtObject MakeTicket(PrivateKey device, PrivateKey relay, ulong bytes, ulong epoch = 692)
+    public static DhtObject MakeTicket(PrivateKey device, PrivateKey relay, ulong bytes, ulong epoch = 692, ulong? time = null)
     {
         Ticket ticket = new TicketV2
         {
@@ -48,6 +48,7 @@ internal sealed class PeerWorld : IDisposable, IFrameOutboxOwner
             Server = relay.Address,
             TotalConnections = 1,
             TotalBytes = bytes,
+            LocalAddress = time is ulong signed ? LocalAddress.Encode([], signed) : [],
         };
         Assert.True(DhtObject.TryFromTicket(ticket.Sign(device).Countersign(relay), out DhtObject? value));
         return value;
