@@ -26,8 +26,11 @@ public sealed record OffloadSwitches(TunOffloads Tun, UdpOffloads Udp)
     /// <summary>Everything is allowed.</summary>
     public static OffloadSwitches All { get; } = new(TunOffloads.All, UdpOffloads.All);
 
-    /// <summary>What the environment of this process says, read once; unknown words are ignored.</summary>
-    public static OffloadSwitches Environment { get; } = Read(System.Environment.GetEnvironmentVariable(Variable));
+    /// <summary>
+    /// What this process may use, for adapters and sockets opened from then on. At first what its environment says; unknown words there
+    /// are ignored.
+    /// </summary>
+    public static OffloadSwitches Current { get; set; } = Read(Environment.GetEnvironmentVariable(Variable));
 
     /// <summary>Reads a list.</summary>
     /// <returns>False if a word is unknown; <paramref name="switches"/> then follows the known ones.</returns>

@@ -1,6 +1,7 @@
 using System.Net;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Platform;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -65,6 +66,9 @@ public sealed record DaemonOptions
     /// <summary>Whether to ask relays for deflated frames.</summary>
     public bool CompressRelays { get; init; }
 
+    /// <summary>Work on many packets at once that is left to the kernel; each kind is tested before it is used.</summary>
+    public OffloadSwitches Offloads { get; init; } = OffloadSwitches.All;
+
     /// <summary>Least level written to the log.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
@@ -111,6 +115,8 @@ public sealed record DaemonOptions
                 (o, v) => o with { Paths = OptionText.Paths(v[0]) }),
             new("udp-port", "PORT", "UDP port for direct paths; another if it is taken, 0 = any (default 41042).", false,
                 (o, v) => o with { UdpPort = OptionText.Number(v[0], 0, 65535) }),
+            new("offloads", "LIST", "Work left to the kernel: all, none, tun-tcp, tun-udp, tun-merge, tun-merge-udp, udp-segment, udp-merge; -NAME leaves it out (default all).", true,
+                (o, v) => o with { Offloads = OptionText.Offloads(v) }),
             new("compress-relays", "YES|NO", "Ask relays for deflated frames; rarely pays, for traffic is encrypted (default no).", false,
                 (o, v) => o with { CompressRelays = OptionText.Flag(v[0]) }),
         ]);

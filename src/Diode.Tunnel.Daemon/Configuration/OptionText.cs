@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Engine.Paths;
+using Diode.Tunnel.Platform;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Configuration;
@@ -98,6 +99,14 @@ internal static class OptionText
         "stream" => PathChoice.Stream,
         _ => throw new FormatException($"'{text}' is not auto, relay or stream."),
     };
+
+    internal static OffloadSwitches Offloads(IEnumerable<string> words)
+    {
+        string text = string.Join(',', words);
+        return OffloadSwitches.TryParse(text, out OffloadSwitches switches)
+            ? switches
+            : throw new FormatException($"'{text}' names an offload there is not.");
+    }
 
     internal static bool Flag(string text) => text.ToLowerInvariant() switch
     {

@@ -18,6 +18,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        OffloadSwitches.Current = options.Offloads;
         EngineOptions engineOptions = new()
         {
             StateDirectory = options.StateDir,

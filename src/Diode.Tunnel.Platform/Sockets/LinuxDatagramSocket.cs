@@ -40,7 +40,7 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
     {
         UdpOffloads wanted = (options.Segmentation ? UdpOffloads.Segmentation : UdpOffloads.None)
             | (options.Merge ? UdpOffloads.Merge : UdpOffloads.None);
-        wanted &= OffloadSwitches.Environment.Udp;
+        wanted &= OffloadSwitches.Current.Udp;
         return Bind(family, port, options, wanted == UdpOffloads.None ? wanted : wanted & UdpOffloadTest.Passed);
     }
 

@@ -36,7 +36,7 @@ public sealed partial class LinuxTunAdapter
         FileDescriptor? stopEvent = null;
         try
         {
-            TunOffloads wanted = options.Offloads & OffloadSwitches.Environment.Tun;
+            TunOffloads wanted = options.Offloads & OffloadSwitches.Current.Tun;
             Attach(fd, nameBytes, options.Name, wanted != TunOffloads.None);
             int eventFd = Libc.EventFd(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK);
             if (eventFd < 0)

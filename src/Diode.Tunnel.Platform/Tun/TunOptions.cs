@@ -12,7 +12,7 @@ public sealed record TunOptions
     public int Mtu { get; init; } = 1280;
 
     /// <summary>
-    /// The offloads wanted. Used are those that <see cref="OffloadSwitches.Environment"/> allows and the system passes a test of:
+    /// The offloads wanted. Used are those that <see cref="OffloadSwitches.Current"/> allows and the system passes a test of:
     /// <see cref="ITunAdapter.Active"/>. Default none: every packet read is then complete and not over the MTU.
     /// </summary>
     public TunOffloads Offloads { get; init; }

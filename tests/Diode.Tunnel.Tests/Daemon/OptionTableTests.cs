@@ -1,6 +1,8 @@
 using System.Text;
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Daemon.Hosting;
+using Diode.Tunnel.Platform;
+using Diode.Tunnel.Platform.Sockets;
 using Microsoft.Extensions.Logging;
 using Xunit;
 
@@ -29,13 +31,14 @@ public sealed class OptionTableTests : IDisposable
     {
         DaemonOptions options = Read(
             """{ "mtu": 1300, "interface": "file0", "stateDir": "/file", /* comment */ "relays": [], }""",
-            new() { ["DIODE_TUNNEL_MTU"] = "1400", ["DIODE_TUNNEL_INTERFACE"] = "env0", ["HOME"] = "/root" },
+            new() { ["DIODE_TUNNEL_MTU"] = "1400", ["DIODE_TUNNEL_INTERFACE"] = "env0", ["DIODE_TUNNEL_OFFLOADS"] = "-udp-merge", ["HOME"] = "/root" },
             arguments: ["--mtu", "1400", "--relays", Relay, $"--relays={Relay},{Relay}", "--log-level", "debug"]);
         Assert.Equal(1400, options.Mtu);
         Assert.Equal("env0", options.Interface);
         Assert.Equal("/file", options.StateDir);
         Assert.Equal(3, options.Relays.Count);
         Assert.Equal(LogLevel.Debug, options.LogLevel);
+        Assert.Equal(OffloadSwitches.All with { Udp = UdpOffloads.Segmentation }, options.Offloads);
     }
 
     [Theory]
@@ -47,6 +50,7 @@ public sealed class OptionTableTests : IDisposable
     [InlineData("""{ "relays": ["diode://0x11@h:1"] }""", "is not of the form diode://", "Relay")]
     [InlineData("""{ "ipv4Pool": "10.0.0.1/8" }""", "is not an IPv4 network", "Network")]
     [InlineData("""{ "interface": "much-too-long-name" }""", "at most 15 characters", "Name")]
+    [InlineData("""{ "offloads": ["warp"] }""", "'warp' names an offload there is not", "Work")]
     [InlineData("""{ "operator": "no such user" }""", "neither a user id nor a local user", "User")]
     [InlineData("""{ "socket": "relative" }""", "not an absolute path", "Control socket")]
     [InlineData("{\n  \"mtu\": }", "not valid JSON at line 2", "Correct")]
