@@ -3,6 +3,7 @@
 #   die TEXT            end with a clear message
 #   need_root, need_dotnet
 #   need_packages P...  install the Debian packages that are missing, quietly, without starting their services
+#   need_evm            anvil (a local EVM node) and solc from npm in a cache folder outside the tree; sets EVM_TOOLS and DIODE_ANVIL
 #   build PROJECT...    Release build of the given projects or solution (warnings are errors); output only when it fails
 #   bin NAME            path of a built program (diode-tunneld, diode-tunnel, ...)
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -24,6 +25,24 @@ need_dotnet() {
 }
 
 need_packages() { command -v apt-get >/dev/null || return 0; bn_apt "$@" || die "cannot install: $*"; }
+
+# Only the packages asked for, of these versions; install scripts stay off: the binary of anvil is in its platform package.
+EVM_PACKAGES="@foundry-rs/anvil@1.7.1 solc@0.8.37"
+need_evm() {
+  local cache="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/diode-tunnel/evm"
+  if [ "$(cat "$cache/installed" 2>/dev/null)" != "$EVM_PACKAGES" ]; then
+    command -v npm >/dev/null || need_packages nodejs npm
+    mkdir -p "$cache"; echo '{ "private": true }' > "$cache/package.json" || die "cannot write $cache"
+    # shellcheck disable=SC2086
+    npm install --prefix "$cache" --ignore-scripts --no-save --no-audit --no-fund --loglevel=error $EVM_PACKAGES >/dev/null \
+      || die "cannot install from npm: $EVM_PACKAGES"
+    echo "$EVM_PACKAGES" > "$cache/installed"
+  fi
+  EVM_TOOLS="$cache"
+  DIODE_ANVIL="$(find "$cache"/node_modules/@foundry-rs -path '*/bin/anvil' -type f 2>/dev/null | head -1)"
+  [ -x "$DIODE_ANVIL" ] || die "no anvil for this machine in $cache"
+  export EVM_TOOLS DIODE_ANVIL
+}
 
 build() {
   local log="$ROOT/artifacts/log/build.log" p; mkdir -p "$(dirname "$log")"; : > "$log"
