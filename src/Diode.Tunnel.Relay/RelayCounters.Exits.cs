@@ -33,7 +33,13 @@ internal sealed partial class RelayCounters
 
     public void ExitReceived(int bytes) => Interlocked.Add(ref _exitReceivedBytes, bytes);
 
-    public void ExitDrop() => Interlocked.Increment(ref _exitDrops);
+    public void ExitDrop(int count)
+    {
+        if (count > 0)
+        {
+            Interlocked.Add(ref _exitDrops, count);
+        }
+    }
 
     public void ExitDenied() => Interlocked.Increment(ref _exitDenied);
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Relay.Datagrams;
 
@@ -30,7 +31,20 @@ internal sealed class UdpRemote
         }
 
         _source = [.. ip, .. bytes.Slice(PortOffset, 2)];
+        Endpoint = EndpointAddress.TryFromSockaddr(bytes[..address.Size], out EndpointAddress endpoint) ? endpoint : default;
     }
+
+    /// <summary>The same from what a <see cref="UdpChannel"/> received from.</summary>
+    public UdpRemote(in EndpointAddress endpoint)
+    {
+        Endpoint = endpoint;
+        Address = endpoint.ToEndPoint().Serialize();
+        Span<byte> ip = stackalloc byte[16];
+        _source = [.. ip[..endpoint.CopyAddressTo(ip)], (byte)(endpoint.Port >> 8), (byte)endpoint.Port];
+    }
+
+    /// <summary>As a <see cref="UdpChannel"/> takes it.</summary>
+    public EndpointAddress Endpoint { get; }
 
     /// <summary>As the socket takes it.</summary>
     public SocketAddress Address { get; }

@@ -1,4 +1,5 @@
 using System.Net;
+using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Relay.Datagrams;
 
@@ -9,6 +10,7 @@ namespace Diode.Tunnel.Relay.Datagrams;
 internal sealed class UdpRemoteTable(int capacity = 16_384)
 {
     private readonly Dictionary<SocketAddress, UdpRemote> _known = [];
+    private readonly Dictionary<EndpointAddress, UdpRemote> _knownEndpoints = [];
     private UdpRemote? _latest;
 
     public UdpRemote Find(SocketAddress received)
@@ -27,6 +29,27 @@ internal sealed class UdpRemoteTable(int capacity = 16_384)
 
             remote = new UdpRemote(received);
             _known.Add(remote.Address, remote);
+        }
+
+        return _latest = remote;
+    }
+
+    public UdpRemote Find(in EndpointAddress received)
+    {
+        if (_latest is not null && _latest.Endpoint == received)
+        {
+            return _latest;
+        }
+
+        if (!_knownEndpoints.TryGetValue(received, out UdpRemote? remote))
+        {
+            if (_knownEndpoints.Count >= capacity)
+            {
+                _knownEndpoints.Clear();
+            }
+
+            remote = new UdpRemote(received);
+            _knownEndpoints.Add(received, remote);
         }
 
         return _latest = remote;

@@ -1,4 +1,6 @@
 using System.Net;
+using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Relay.Datagrams;
 using Diode.Tunnel.Relay.Sessions;
 using Diode.Tunnel.WireGuard;
@@ -12,6 +14,8 @@ internal sealed partial class ExitCore
     private const int RefusalBurst = 100;
     private const int RefusalsPerSecond = 100;
 
+    private readonly PacketTrain _train;
+    private readonly ReceivedPacket[] _received = new ReceivedPacket[WireGuardInterface.MaxTrainLength];
     private volatile ExitDestinations _destinations;
     private TokenBucket _refusals = new(RefusalBurst, RefusalsPerSecond);
 
@@ -21,61 +25,85 @@ internal sealed partial class ExitCore
         _destinations = new ExitDestinations(addresses, _pool.Network, _pool.Gateway);
     }
 
-    /// <summary>Takes a datagram from the internet. One thread.</summary>
-    public void ReceiveDatagram(Span<byte> datagram, UdpRemote remote)
+    /// <summary>Takes datagrams of one sender from the internet. One thread.</summary>
+    /// <param name="buffer">One behind the other; overwritten, and not free before the output has written its packets.</param>
+    /// <param name="stride">Length of each but the last; 0 for one.</param>
+    /// <param name="remote">The sender.</param>
+    public void ReceiveDatagrams(PacketBuffer buffer, int stride, UdpRemote remote)
     {
         long now = Now;
-        ReceiveResult result = _wireGuard.Receive(
-            datagram, remote, remote.Source, now, out Peer? peer, out int offset, out int length);
-        if (result.Status == ReceiveStatus.Dropped)
+        stride = stride == 0 ? Math.Max(1, buffer.Length) : stride;
+        int most = stride * WireGuardInterface.MaxTrainLength;
+        for (int at = 0; at < buffer.Length; at += most)
         {
-            _relay.Counters.ExitDrop();
-            return;
-        }
-
-        if (result.Status != ReceiveStatus.Packet)
-        {
-            return;
-        }
-
-        ReadOnlySpan<byte> packet = datagram.Slice(offset, length);
-        var client = (ExitClient)peer!.Tag!;
-        if (client.IsSuspended
-            || packet[0] >> 4 != 4
-            || length < Ipv4HeaderLength
-            || !client.FromClient.TryTake(length, _clientBytesPerSecond, now))
-        {
-            _relay.Counters.ExitDrop();
-        }
-        else if (_destinations.IsAllowed(packet))
-        {
-            _relay.Counters.ExitSent(length);
-            _output.WritePacket(packet);
-        }
-        else
-        {
-            _relay.Counters.ExitDenied();
-            Refuse(packet, peer, now);
+            Span<byte> train = buffer.Span.Slice(at, Math.Min(most, buffer.Length - at));
+            int count = _wireGuard.ReceiveTrain(train, stride, remote, remote.Source, now, _received, out int dropped);
+            _relay.Counters.ExitDrop(dropped);
+            for (int i = 0; i < count; i++)
+            {
+                Forward(buffer, buffer.Offset + at + _received[i].Offset, _received[i].Length, _received[i].Peer, now);
+            }
         }
     }
 
-    /// <summary>Takes a packet of the system for a client. One thread.</summary>
-    /// <param name="buffer">With the room around the packet that WireGuard needs; overwritten.</param>
-    /// <param name="offset">Start of the packet.</param>
-    /// <param name="length">Its length.</param>
-    public void SendPacket(Span<byte> buffer, int offset, int length)
+    /// <summary>Takes a packet of the system for a client, or many in one. They leave with <see cref="FlushPackets"/> at the latest. One thread.</summary>
+    public void SendPacket(PacketBuffer packet)
     {
         long now = Now;
-        if (_wireGuard.Route(buffer.Slice(offset, length)) is not { Tag: ExitClient client } peer
-            || client.IsSuspended
-            || !client.ToClient.TryTake(length, _clientBytesPerSecond, now))
+        SegmentLayout layout = packet.Layout;
+        int count = layout.SegmentCount(packet.Length);
+        if (_wireGuard.Route(packet.Span) is not { Tag: ExitClient client } peer || client.IsSuspended)
         {
-            _relay.Counters.ExitDrop();
+            _relay.Counters.ExitDrop(count);
             return;
         }
 
-        _relay.Counters.ExitReceived(length);
-        SealAndSend(peer, buffer, offset, length, now);
+        for (int i = 0; i < count; i++)
+        {
+            int length = layout.SegmentLength(packet.Length, i);
+            if (!client.ToClient.TryTake(length, _clientBytesPerSecond, now))
+            {
+                _relay.Counters.ExitDrop(1);
+                continue;
+            }
+
+            _relay.Counters.ExitReceived(length);
+            if (!_train.TryReserve(peer, length, out Span<byte> room))
+            {
+                FlushPackets();
+                _train.TryReserve(peer, length, out room);
+            }
+
+            if (layout.IsSuperPacket)
+            {
+                Segmenter.Write(packet.Span, layout, i, room);
+            }
+            else
+            {
+                packet.Span.CopyTo(room);
+            }
+        }
+    }
+
+    /// <summary>Encrypts and sends what was gathered. Thread of <see cref="SendPacket"/>.</summary>
+    public void FlushPackets()
+    {
+        if (_train.Peer is not { } peer)
+        {
+            return;
+        }
+
+        SealResult result = _wireGuard.SealTrain(peer, _train.Bytes, _train.Stride, Now);
+        if (result.Status == SealStatus.Sealed && peer.Endpoint is UdpRemote remote)
+        {
+            _output.SendDatagrams(remote, _train.Bytes, _train.Stride);
+        }
+        else if (result.Status != SealStatus.Staged)
+        {
+            _relay.Counters.ExitDrop(_train.Count);
+        }
+
+        _train.Clear();
     }
 
     /// <inheritdoc/>
@@ -83,7 +111,7 @@ internal sealed partial class ExitCore
     {
         if (endpoint is UdpRemote remote)
         {
-            _output.SendDatagram(remote, datagram);
+            _output.SendDatagrams(remote, datagram, 0);
         }
     }
 
@@ -99,12 +127,35 @@ internal sealed partial class ExitCore
         // The client is gone; it will come back by itself.
     }
 
+    private void Forward(PacketBuffer buffer, int offset, int length, Peer peer, long now)
+    {
+        ReadOnlySpan<byte> packet = buffer.Array.AsSpan(offset, length);
+        var client = (ExitClient)peer.Tag!;
+        if (client.IsSuspended
+            || packet[0] >> 4 != 4
+            || length < Ipv4HeaderLength
+            || !client.FromClient.TryTake(length, _clientBytesPerSecond, now))
+        {
+            _relay.Counters.ExitDrop(1);
+        }
+        else if (_destinations.IsAllowed(packet))
+        {
+            _relay.Counters.ExitSent(length);
+            _output.WritePacket(buffer, offset, length);
+        }
+        else
+        {
+            _relay.Counters.ExitDenied();
+            Refuse(packet, peer, now);
+        }
+    }
+
     private void SealAndSend(Peer peer, Span<byte> buffer, int offset, int length, long now)
     {
         SealResult result = _wireGuard.Seal(peer, buffer, offset, length, now, out int start, out int datagramLength);
         if (result.Status == SealStatus.Sealed && peer.Endpoint is UdpRemote remote)
         {
-            _output.SendDatagram(remote, buffer.Slice(start, datagramLength));
+            _output.SendDatagrams(remote, buffer.Slice(start, datagramLength), 0);
         }
     }
 

@@ -8,7 +8,7 @@ namespace Diode.Tunnel.Relay.WireGuardExit;
 
 /// <summary>
 /// The exit without sockets, adapter and threads: who may use it, with which address, for how long, and the way of a
-/// packet. Thread-safe, but <see cref="ReceiveDatagram"/> and <see cref="SendPacket"/> have one thread each.
+/// packet. Thread-safe, but <see cref="ReceiveDatagrams"/> and <see cref="SendPacket"/> have one thread each.
 /// </summary>
 internal sealed partial class ExitCore : IWireGuardExit, IWireGuardOutput, IDisposable
 {
@@ -82,6 +82,7 @@ internal sealed partial class ExitCore : IWireGuardExit, IWireGuardOutput, IDisp
                 AeadContextsPerDirection = 1,
             },
             this);
+        _train = new PacketTrain(_wireGuard);
         _publicKey = _wireGuard.PublicKey.ToString();
         Port = options.Port;
     }

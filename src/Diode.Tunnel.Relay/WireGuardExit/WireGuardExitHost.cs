@@ -1,12 +1,13 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
+using Diode.Tunnel.Platform.Sockets;
 using Diode.Tunnel.Platform.Storage;
 using Diode.Tunnel.Platform.Tun;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Relay.Datagrams;
 using Microsoft.Extensions.Logging;
 
@@ -15,30 +16,31 @@ namespace Diode.Tunnel.Relay.WireGuardExit;
 /// <summary>
 /// Socket, adapter, threads and files around <see cref="ExitCore"/>:
 /// <code>
-/// thread "exit in"     socket ─► WireGuard open ─► destinations ─► adapter ─► kernel: NAT
-/// thread "exit out"    adapter ─► client's address ─► WireGuard seal ─► socket
+/// thread "exit in"     socket: trains ─► WireGuard open ─► destinations ─► adapter: merged ─► kernel: NAT
+/// thread "exit out"    adapter: super-packets ─► client's address ─► WireGuard seal ─► socket: trains
 /// timer of the relay   timers, accounts; every 10 s the network; changed clients to the file
 /// </code>
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
 {
-    private const int LongestDatagram = 65_535;
     private const long RefreshIntervalMs = 10_000;
     private const long SaveIntervalMs = 1000;
-    private const int SendTimeoutMs = 20;
 
     private readonly RelayCore _relay;
     private readonly ILogger _logger;
     private readonly string _clientFile;
-    private readonly Socket _socket;
+    private readonly PacketPool _pool = new();
+    private readonly UdpChannel _socket;
     private readonly ITunAdapter _adapter;
+    private readonly ITunWriter _writer;
     private readonly ExitNetwork _network;
     private readonly Thread _in;
     private readonly Thread _out;
     private readonly Lock _workGate = new();
     private Task _work = Task.CompletedTask;
     private string? _problem = "";
+    private long _dropped;
     private long _refreshedMs;
     private long _savedMs;
     private volatile bool _stopped;
@@ -62,18 +64,20 @@ internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
         List<ExitClientRecord> former = ReadClients(out IPNetwork? lastPool);
         IPNetwork pool = ExitNetwork.ChoosePool(options.Pool, lastPool);
         byte[] key = ExitKeyFile.LoadOrCreate(stateFolder);
-        _socket = UdpBinding.Bind(bind, options.Port, "--wireguard-listen");
+        _socket = UdpBinding.BindChannel(bind, options.Port, "--wireguard-listen");
         try
         {
-            _socket.SendTimeout = SendTimeoutMs;
-            _adapter = TunAdapterFactory.Open(new TunOptions { Name = options.InterfaceName, Mtu = options.Mtu });
+            _adapter = TunAdapterFactory.Open(
+                new TunOptions { Name = options.InterfaceName, Mtu = options.Mtu, Offloads = TunOffloads.All });
+            _writer = _adapter.CreateWriter();
             Core = new ExitCore(relay, clock, time, options, host, pool, key, this)
             {
-                Port = ((IPEndPoint)_socket.LocalEndPoint!).Port,
+                Port = _socket.Port,
             };
         }
         catch
         {
+            _writer?.Dispose();
             _adapter?.Dispose();
             _socket.Dispose();
             throw;
@@ -109,6 +113,9 @@ internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
     public void Tick(long nowMs)
     {
         Core.Tick(nowMs);
+        long dropped = _socket.SendDrops + _socket.ReceiveDrops + _adapter.ReadDrops + _adapter.WriteDrops;
+        _relay.Counters.ExitDrop((int)(dropped - _dropped));
+        _dropped = dropped;
         lock (_workGate)
         {
             if (_stopped || !_work.IsCompleted)
@@ -133,26 +140,16 @@ internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public void SendDatagram(UdpRemote remote, ReadOnlySpan<byte> datagram)
+    public void SendDatagrams(UdpRemote remote, ReadOnlySpan<byte> train, int stride)
     {
-        try
-        {
-            _socket.SendTo(datagram, SocketFlags.None, remote.Address);
-        }
-        catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
-        {
-            // No route, or a queue that stays full: lost, as datagrams may be.
-            _relay.Counters.ExitDrop();
-        }
+        // No route, or a queue that stays full: lost, as datagrams may be, and counted there.
+        _socket.Send(remote.Endpoint, train, stride);
     }
 
     /// <inheritdoc/>
-    public void WritePacket(ReadOnlySpan<byte> packet)
+    public void WritePacket(PacketBuffer buffer, int offset, int length)
     {
-        if (!_adapter.Write(packet))
-        {
-            _relay.Counters.ExitDrop();
-        }
+        _writer.Add(buffer, offset, length);
     }
 
     /// <summary>Stops carrying, takes back what was changed on the system, and writes the clients down.</summary>
@@ -172,9 +169,11 @@ internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
 
         Core.IsUp = false;
         _adapter.Stop();
-        _socket.Dispose();
+        _socket.Stop();
         Join(_in);
         Join(_out);
+        _socket.Dispose();
+        _writer.Dispose();
         await work;
         if (Core.TakeChanges() is byte[] content)
         {
@@ -243,47 +242,54 @@ internal sealed class WireGuardExitHost : IExitOutput, IAsyncDisposable
 
     private void ReceiveLoop()
     {
-        byte[] buffer = GC.AllocateUninitializedArray<byte>(LongestDatagram, pinned: true);
-        var source = new SocketAddress(_socket.AddressFamily);
+        DatagramBatch batch = new(_pool);
         var remotes = new UdpRemoteTable();
-        while (!_stopped)
+        try
         {
-            int length;
-            try
+            while (_socket.Receive(batch) > 0)
             {
-                length = _socket.ReceiveFrom(buffer, SocketFlags.None, source);
-            }
-            catch (Exception closed) when (closed is SocketException or ObjectDisposedException)
-            {
-                // Errors that a datagram sent earlier caused arrive here too.
-                continue;
-            }
+                for (int i = 0; i < batch.Count; i++)
+                {
+                    Core.ReceiveDatagrams(batch.Buffer(i), batch.SegmentSize(i), remotes.Find(batch.Source(i)));
+                }
 
-            Core.ReceiveDatagram(buffer.AsSpan(0, length), remotes.Find(source));
+                _writer.Flush();
+            }
+        }
+        catch (PlatformException failure)
+        {
+            Fail(failure);
         }
     }
 
     private void SendLoop()
     {
-        PacketBatch batch = new(new PacketPool());
+        PacketBatch batch = new(_pool);
         try
         {
             while (_adapter.Read(batch) > 0)
             {
                 for (int i = 0; i < batch.Count; i++)
                 {
-                    PacketBuffer packet = batch.Packets[i];
-                    Core.SendPacket(packet.Array, packet.Offset, packet.Length);
+                    Core.SendPacket(batch.Packets[i]);
                 }
+
+                Core.FlushPackets();
             }
         }
         catch (PlatformException failure)
         {
-            // Somebody deleted the adapter; a restart of the relay makes a new one.
-            Core.IsUp = false;
-            _relay.AnnounceFeatures();
-            Log.ExitDown(_logger, failure.Message);
+            // Somebody deleted the adapter.
+            Fail(failure);
         }
+    }
+
+    // A restart of the relay makes a new one.
+    private void Fail(PlatformException failure)
+    {
+        Core.IsUp = false;
+        _relay.AnnounceFeatures();
+        Log.ExitDown(_logger, failure.Message);
     }
 
     private List<ExitClientRecord> ReadClients(out IPNetwork? pool)

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Relay.Accounting;
 using Diode.Tunnel.Relay.WireGuardExit;
 using Diode.Tunnel.Testing;
@@ -312,14 +313,12 @@ public sealed class ExitCoreTests
         using ExitWorldClient client = world.Open(Paying(world).Device.Address);
         client.Send(ExitWorld.Packet(client.Address, Web));
         byte[] packet = ExitWorld.Packet(Web, client.Address, 1000);
-        byte[] buffer = new byte[packet.Length + 64];
         world.Sink = true;
         Assert.Equal(0, AllocationProbe.Fewest(() =>
         {
             for (int i = 0; i < 1000; i++)
             {
-                packet.CopyTo(buffer, 16);
-                world.Core.SendPacket(buffer, 16, packet.Length);
+                world.Send(packet);
             }
         }));
         world.Sink = false;
@@ -328,11 +327,34 @@ public sealed class ExitCoreTests
         var mutator = new InputMutator(9, good, new byte[148], [4, 0, 0, 0, 1, 2, 3, 4]);
         for (int i = 0; i < 100_000; i++)
         {
-            world.Core.ReceiveDatagram(mutator.Next().ToArray(), client.Remote);
+            world.Receive(mutator.Next(), client.Remote);
         }
 
         client.Send(ExitWorld.Packet(client.Address, Web));
         Assert.Equal(2, world.Internet.Count);
+    }
+
+    [Fact]
+    public void Many_packets_in_one_leave_as_a_train_and_a_train_arrives_as_many_packets()
+    {
+        using var world = new ExitWorld(new WireGuardExitOptions { ClientMegabits = 0 });
+        using ExitWorldClient client = world.Open(Paying(world).Device.Address);
+        client.Send(ExitWorld.Packet(client.Address, Web));
+        world.Trains.Clear();
+
+        // UDP: 8 bytes of header, ten payloads of 100 bytes and one of 7.
+        byte[] super = ExitWorld.Packet(Web, client.Address, 8 + 1007);
+        world.Send(super, new SegmentLayout(SegmentKind.Udp, 20, 28, 100));
+        Assert.Single(world.Trains);
+        Assert.NotEqual(0, world.Trains[0]);
+        List<byte[]> sent = world.Datagrams[client.Remote.Port];
+        Assert.Equal(11, sent.Count);
+        client.Poll();
+        Assert.Equal([.. Enumerable.Repeat(128, 10), 35], client.Received.Select(packet => packet.Length));
+
+        world.Internet.Clear();
+        world.Receive(client.Seal(ExitWorld.Packet(client.Address, Web), 5, out int stride), client.Remote, stride);
+        Assert.Equal(5, world.Internet.Count);
     }
 
     private static RelayPeer Paying(ExitWorld world)
@@ -347,8 +369,6 @@ public sealed class ExitCoreTests
 
     private static void ToClient(ExitWorld world, byte[] packet)
     {
-        byte[] buffer = new byte[packet.Length + 64];
-        packet.CopyTo(buffer, 16);
-        world.Core.SendPacket(buffer, 16, packet.Length);
+        world.Send(packet);
     }
 }

@@ -1,6 +1,8 @@
 using System.Net;
 using System.Security.Cryptography;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Relay;
 using Diode.Tunnel.Relay.Datagrams;
 using Diode.Tunnel.Relay.WireGuardExit;
@@ -14,6 +16,7 @@ namespace Diode.Tunnel.Tests.Relay.WireGuardExit;
 /// <summary>An exit on a manual clock, without socket and adapter, and the relay it belongs to.</summary>
 internal sealed class ExitWorld : IExitOutput, IDisposable
 {
+    private readonly PacketPool _pool = new();
     private readonly ManualTimeProvider _time = new(DateTimeOffset.FromUnixTimeMilliseconds(RelayWorld.StartMs));
 
     public ExitWorld(WireGuardExitOptions? options = null, string pool = "10.0.0.0/16", RelayWorld? relay = null, byte[]? key = null)
@@ -44,6 +47,9 @@ internal sealed class ExitWorld : IExitOutput, IDisposable
     /// <summary>Datagrams to clients, by their port.</summary>
     public Dictionary<int, List<byte[]>> Datagrams { get; } = [];
 
+    /// <summary>Strides of what was sent to clients.</summary>
+    public List<int> Trains { get; } = [];
+
     /// <summary>Output is not kept.</summary>
     public bool Sink { get; set; }
 
@@ -68,24 +74,50 @@ internal sealed class ExitWorld : IExitOutput, IDisposable
         }
     }
 
-    public void SendDatagram(UdpRemote remote, ReadOnlySpan<byte> datagram)
+    public void SendDatagrams(UdpRemote remote, ReadOnlySpan<byte> train, int stride)
     {
         if (Sink)
         {
             return;
         }
 
+        Trains.Add(stride);
+
         if (!Datagrams.TryGetValue(remote.Port, out List<byte[]>? list))
         {
             Datagrams[remote.Port] = list = [];
         }
 
-        list.Add(datagram.ToArray());
+        stride = stride == 0 ? train.Length : stride;
+        for (int at = 0; at < train.Length; at += stride)
+        {
+            list.Add(train[at..Math.Min(at + stride, train.Length)].ToArray());
+        }
     }
 
-    public void WritePacket(ReadOnlySpan<byte> packet)
+    public void WritePacket(PacketBuffer buffer, int offset, int length)
     {
-        Internet.Add(packet.ToArray());
+        Internet.Add(buffer.Array.AsSpan(offset, length).ToArray());
+    }
+
+    /// <summary>Datagrams of one sender arrive in one piece.</summary>
+    public void Receive(ReadOnlySpan<byte> train, UdpRemote remote, int stride = 0)
+    {
+        PacketBuffer buffer = _pool.RentLarge();
+        buffer.TryAssign(train);
+        Core.ReceiveDatagrams(buffer, stride, remote);
+        _pool.Return(buffer);
+    }
+
+    /// <summary>A packet for a client comes from the internet, or several in one.</summary>
+    public void Send(ReadOnlySpan<byte> packet, SegmentLayout layout = default)
+    {
+        PacketBuffer buffer = _pool.RentLarge();
+        buffer.TryAssign(packet);
+        buffer.Layout = layout;
+        Core.SendPacket(buffer);
+        Core.FlushPackets();
+        _pool.Return(buffer);
     }
 
     public void Dispose()
@@ -152,10 +184,26 @@ internal sealed class ExitWorldClient : IWireGuardOutput, IDisposable
         SealResult result = _interface.Seal(_exit, buffer, 16, packet.Length, _world.Now, out int offset, out int length);
         if (result.Status == SealStatus.Sealed)
         {
-            _world.Core.ReceiveDatagram(buffer.AsSpan(offset, length), Remote);
+            _world.Receive(buffer.AsSpan(offset, length), Remote);
         }
 
         Poll();
+    }
+
+    /// <summary>So many datagrams with the same packet, one behind the other.</summary>
+    public byte[] Seal(byte[] packet, int count, out int stride)
+    {
+        List<byte> train = [];
+        stride = 0;
+        for (int i = 0; i < count; i++)
+        {
+            byte[] buffer = new byte[packet.Length + 64];
+            packet.CopyTo(buffer, 16);
+            _interface.Seal(_exit, buffer, 16, packet.Length, _world.Now, out int offset, out stride);
+            train.AddRange(buffer.AsSpan(offset, stride));
+        }
+
+        return [.. train];
     }
 
     /// <summary>Takes what the exit sent.</summary>
@@ -177,7 +225,7 @@ internal sealed class ExitWorldClient : IWireGuardOutput, IDisposable
 
     void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)
     {
-        _world.Core.ReceiveDatagram(datagram.ToArray(), Remote);
+        _world.Receive(datagram, Remote);
     }
 
     void IWireGuardOutput.OnSessionEstablished(Peer peer)
