@@ -49,26 +49,47 @@ internal sealed partial class PeerSession
         }
     }
 
+    /// <summary>See <see cref="WireGuardInterface.ReserveTrain"/>.</summary>
+    public SealResult ReserveTrain(Span<byte> train, int stride, long now, out TrainReservation reservation)
+    {
+        if (_staged.Count == 0 && !_removed && TryReserve(train, stride, now, out reservation))
+        {
+            return new SealResult(SealStatus.Sealed);
+        }
+
+        lock (_gate)
+        {
+            FlushStaged(now);
+            if (!_removed && TryReserve(train, stride, now, out reservation))
+            {
+                return new SealResult(SealStatus.Sealed);
+            }
+
+            reservation = default;
+            return SealOrStageTrain(train, stride, now);
+        }
+    }
+
     private bool TrySealTrain(Span<byte> train, int stride, long now)
     {
+        return TryReserve(train, stride, now, out TrainReservation reservation) && reservation.TrySeal(train, stride);
+    }
+
+    private bool TryReserve(ReadOnlySpan<byte> train, int stride, long now, out TrainReservation reservation)
+    {
+        reservation = default;
         Keypair? keypair = _keypairs.Current;
         int count = (train.Length + stride - 1) / stride;
-        if (keypair is null || keypair.IsExpired(now) || !keypair.TryTakeCounters(count, out ulong counter)
-            || !keypair.TrySealTrain(counter, train, stride))
+        if (keypair is null || keypair.IsExpired(now) || !keypair.TryTakeCounters(count, out ulong counter))
         {
             return false;
         }
 
-        ulong next = counter;
-        for (int start = 0; start < train.Length; start += stride)
-        {
-            TransportData.WriteHeader(train[start..], keypair.RemoteIndex, next++);
-        }
-
+        reservation = new TrainReservation(keypair, counter);
         Peer.CountSent(train.Length);
         _timers.AuthenticatedSent(now);
         _timers.DataSent(now);
-        RenewOnSend(keypair, next - 1, now);
+        RenewOnSend(keypair, counter + (ulong)(count - 1), now);
         return true;
     }
 }

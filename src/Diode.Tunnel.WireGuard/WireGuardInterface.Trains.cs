@@ -34,20 +34,73 @@ public sealed partial class WireGuardInterface
     /// <returns>What happened to all of them; staged packets are copied.</returns>
     public SealResult SealTrain(Peer peer, Span<byte> train, int stride, long now)
     {
-        ArgumentNullException.ThrowIfNull(peer);
-        if (peer.Context != _context)
-        {
-            throw new ArgumentException("The peer belongs to another interface.", nameof(peer));
-        }
-
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(stride, WireGuardConstants.TransportOverhead);
-        int last = train.Length % stride;
-        if (train.IsEmpty || (last != 0 && last <= WireGuardConstants.TransportOverhead))
-        {
-            throw new ArgumentException("A place is too short for a packet.", nameof(train));
-        }
-
+        CheckTrain(peer, train, stride);
         return peer.Session.SealTrain(train, stride, now);
+    }
+
+    /// <summary>
+    /// The first half of <see cref="SealTrain"/>: numbers the packets, or stages them. The second half is
+    /// <see cref="TrainReservation.TrySeal"/>, on any thread; trains are to be sent in the order of their reservations.
+    /// </summary>
+    /// <returns><see cref="SealStatus.Sealed"/> if the reservation is good; otherwise the train is done with, as in <see cref="SealTrain"/>.</returns>
+    public SealResult ReserveTrain(Peer peer, Span<byte> train, int stride, long now, out TrainReservation reservation)
+    {
+        CheckTrain(peer, train, stride);
+        return peer.Session.ReserveTrain(train, stride, now, out reservation);
+    }
+
+    /// <summary>
+    /// Decrypts a train ahead of <see cref="ReceiveTrain(Span{byte}, int, in OpenedTrain, object, ReadOnlySpan{byte}, long, Span{ReceivedPacket}, out int)"/>,
+    /// which must follow in the order of arrival. Any thread. Leaves alone what is not of one session.
+    /// </summary>
+    /// <param name="train">The datagrams; overwritten.</param>
+    /// <param name="stride">Length of each but the last; up to <see cref="MaxTrainLength"/> of them.</param>
+    /// <param name="now">Monotonic ticks.</param>
+    public OpenedTrain OpenTrain(Span<byte> train, int stride, long now)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(stride, 1);
+        int count = (train.Length + stride - 1) / stride;
+        if (count is 0 or > MaxTrainLength
+            || CountRun(train, stride) != count
+            || _context.Indices.Find(TransportData.ReceiverIndex(train)) is not { Keypair: { } keypair } slot
+            || keypair.IsExpired(now))
+        {
+            return default;
+        }
+
+        Span<ulong> counters = stackalloc ulong[count];
+        ReadCounters(train, stride, counters);
+        return new OpenedTrain(slot, keypair, keypair.OpenTrain(counters, train, stride));
+    }
+
+    /// <summary>As the other overload, for a train that may have been decrypted ahead.</summary>
+    /// <param name="train">The datagrams.</param>
+    /// <param name="stride">As given to <see cref="OpenTrain"/>.</param>
+    /// <param name="opened">What that returned.</param>
+    /// <param name="endpoint">As in <see cref="Receive"/>.</param>
+    /// <param name="sourceAddress">As in <see cref="Receive"/>.</param>
+    /// <param name="now">Monotonic ticks.</param>
+    /// <param name="packets">Room for as many packets as there are datagrams.</param>
+    /// <param name="dropped">How many datagrams were dropped.</param>
+    public int ReceiveTrain(
+        Span<byte> train,
+        int stride,
+        in OpenedTrain opened,
+        object? endpoint,
+        ReadOnlySpan<byte> sourceAddress,
+        long now,
+        Span<ReceivedPacket> packets,
+        out int dropped)
+    {
+        if (opened.Slot is not { } slot || opened.Keypair is not { } keypair)
+        {
+            return ReceiveTrain(train, stride, endpoint, sourceAddress, now, packets, out dropped);
+        }
+
+        int count = (train.Length + stride - 1) / stride;
+        Span<ulong> counters = stackalloc ulong[count];
+        ReadCounters(train, stride, counters);
+        return Accept(train, stride, slot, keypair, counters, opened.Opened, endpoint, now, 0, packets, out dropped);
     }
 
     /// <summary>Takes a train of datagrams from the network, decrypting in place; any datagrams, not only of one session.</summary>
@@ -152,14 +205,28 @@ public sealed partial class WireGuardInterface
             return 0;
         }
 
-        Span<ulong> counters = stackalloc ulong[MaxTrainLength];
-        counters = counters[..count];
-        for (int i = 0; i < count; i++)
-        {
-            counters[i] = TransportData.Counter(train[(i * stride)..]);
-        }
-
+        Span<ulong> counters = stackalloc ulong[count];
+        ReadCounters(train, stride, counters);
         ulong opened = keypair.OpenTrain(counters, train, stride);
+        return Accept(train, stride, slot, keypair, counters, opened, endpoint, now, origin, packets, out dropped);
+    }
+
+    /// <summary>What follows decryption: replay window, timers, padding and source addresses.</summary>
+    private int Accept(
+        ReadOnlySpan<byte> train,
+        int stride,
+        ReceiverSlot slot,
+        Keypair keypair,
+        ReadOnlySpan<ulong> counters,
+        ulong opened,
+        object? endpoint,
+        long now,
+        int origin,
+        Span<ReceivedPacket> packets,
+        out int dropped)
+    {
+        int count = counters.Length;
+        dropped = count;
         ulong accepted = keypair.AcceptTrain(counters, opened);
         int openedCount = BitOperations.PopCount(opened);
         int acceptedCount = BitOperations.PopCount(accepted);
@@ -231,6 +298,30 @@ public sealed partial class WireGuardInterface
         }
 
         return filled;
+    }
+
+    private static void ReadCounters(ReadOnlySpan<byte> train, int stride, Span<ulong> counters)
+    {
+        for (int i = 0; i < counters.Length; i++)
+        {
+            counters[i] = TransportData.Counter(train[(i * stride)..]);
+        }
+    }
+
+    private void CheckTrain(Peer peer, ReadOnlySpan<byte> train, int stride)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        if (peer.Context != _context)
+        {
+            throw new ArgumentException("The peer belongs to another interface.", nameof(peer));
+        }
+
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(stride, WireGuardConstants.TransportOverhead);
+        int last = train.Length % stride;
+        if (train.IsEmpty || (last != 0 && last <= WireGuardConstants.TransportOverhead))
+        {
+            throw new ArgumentException("A place is too short for a packet.", nameof(train));
+        }
     }
 
     private void CountDrops(DropReason reason, int count)

@@ -15,7 +15,7 @@ internal sealed partial class PacketPipeline
     /// <summary>Makes the inbound path of one receiving thread; the caller disposes it.</summary>
     public PipelineReceiver CreateReceiver()
     {
-        return new PipelineReceiver(this, adapter.CreateWriter(), wireGuard, clock);
+        return new PipelineReceiver(this, adapter.CreateWriter(), wireGuard, pool, clock, Helpers);
     }
 
     /// <summary>Network → system: one datagram of a path. The buffer stays the caller's.</summary>

@@ -10,17 +10,32 @@ namespace Diode.Tunnel.Engine.Pipeline;
 /// <content>System → network: where a packet goes.</content>
 internal sealed partial class PacketPipeline
 {
+    private const int TrainsAtOnce = 8;
+
     /// <summary>System → network: a batch from the adapter. Reader thread only; the buffers stay the batch's.</summary>
     internal void SendBatch(PacketBatch batch)
     {
         PipelineSnapshot snapshot = Snapshot;
         long now = clock.Now;
+        if (_crew is null)
+        {
+            // With helpers, several trains are under way at once.
+            _slots = new TrainSlot[Helpers == 0 ? 1 : TrainsAtOnce];
+            for (int i = 0; i < _slots.Length; i++)
+            {
+                _slots[i] = new TrainSlot(wireGuard);
+            }
+
+            _crew = new CipherCrew(Helpers, i => _slots[i].Seal());
+        }
+
         for (int i = 0; i < batch.Count; i++)
         {
             SendOne(batch.Packets[i], snapshot, now);
         }
 
         FlushTrain(now);
+        SendTrains();
         _memo.Clear();
         _outboundPaths.Flush();
     }

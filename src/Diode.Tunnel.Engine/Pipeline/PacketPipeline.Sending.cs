@@ -15,6 +15,9 @@ internal sealed partial class PacketPipeline
     private const long TooBigInterval = TimeSpan.TicksPerMillisecond;
 
     private long _lastTooBig;
+    private CipherCrew? _crew;
+    private TrainSlot[] _slots = [];
+    private int _slot;
 
     /// <summary>Sends packets that waited for a peer's key. Any thread.</summary>
     public void SendWaiting(TunnelPeer peer)
@@ -83,46 +86,87 @@ internal sealed partial class PacketPipeline
             return false;
         }
 
-        if (_train.TryReserve(session, length, out room))
+        if (CurrentTrain.TryReserve(session, length, out room))
         {
             return true;
         }
 
         FlushTrain(now);
-        return _train.TryReserve(session, length, out room);
+        return CurrentTrain.TryReserve(session, length, out room);
     }
 
-    /// <summary>Encrypts the train and gives it to the peer's path.</summary>
+    private PacketTrain CurrentTrain => _slots[_slot].Train;
+
+    /// <summary>Numbers the train; it is sealed and sent with others, at the latest at the end of the batch.</summary>
     private void FlushTrain(long now)
     {
-        if (_train.Peer is not { Tag: TunnelPeer peer } session)
+        PacketTrain train = CurrentTrain;
+        if (train.Peer is not { Tag: TunnelPeer peer })
         {
             return;
         }
 
-        int count = _train.Count;
-        SealResult sealing = wireGuard.SealTrain(session, _train.Bytes, _train.Stride, now);
-        if (sealing.Status == SealStatus.Sealed)
+        SealStatus status = _slots[_slot].Reserve(now);
+        if (status == SealStatus.Sealed)
         {
-            IPath? path = peer.CurrentPath;
-            if (path is not null && path.SendTrain(_train.Bytes, _train.Stride))
+            if (++_slot == _slots.Length)
             {
-                Interlocked.Add(ref _packetsOut, count);
-                _outboundPaths.Add(path);
+                SendTrains();
             }
-            else
-            {
-                peer.CountDrop(count);
-                Count(PipelineDrop.OutPathFull, count);
-            }
+
+            return;
         }
-        else if (sealing.Status != SealStatus.Staged)
+
+        if (status != SealStatus.Staged)
+        {
+            peer.CountDrop(train.Count);
+            Count(PipelineDrop.OutNoSession, train.Count);
+        }
+
+        train.Clear();
+        WantPath(peer);
+    }
+
+    /// <summary>Seals the trains that are numbered, with the crew's help, and gives them to their paths in order.</summary>
+    private void SendTrains()
+    {
+        _crew!.Run(_slot);
+        for (int i = 0; i < _slot; i++)
+        {
+            SendTrain(_slots[i]);
+        }
+
+        _slot = 0;
+    }
+
+    private void SendTrain(TrainSlot slot)
+    {
+        PacketTrain train = slot.Train;
+        TunnelPeer peer = (TunnelPeer)train.Peer!.Tag!;
+        int count = train.Count;
+        IPath? path = peer.CurrentPath;
+        if (!slot.IsSealed)
         {
             peer.CountDrop(count);
             Count(PipelineDrop.OutNoSession, count);
         }
+        else if (path is not null && path.SendTrain(train.Bytes, train.Stride))
+        {
+            Interlocked.Add(ref _packetsOut, count);
+            _outboundPaths.Add(path);
+        }
+        else
+        {
+            peer.CountDrop(count);
+            Count(PipelineDrop.OutPathFull, count);
+        }
 
-        _train.Clear();
+        train.Clear();
+        WantPath(peer);
+    }
+
+    private void WantPath(TunnelPeer peer)
+    {
         if (peer.CurrentPath is null)
         {
             Want(peer);
@@ -159,11 +203,7 @@ internal sealed partial class PacketPipeline
             Count(PipelineDrop.OutNoSession);
         }
 
-        if (peer.CurrentPath is null)
-        {
-            Want(peer);
-        }
-
+        WantPath(peer);
         return null;
     }
 

@@ -29,7 +29,6 @@ internal sealed partial class PacketPipeline(
 {
     private readonly long[] _drops = new long[(int)PipelineDrop.Count];
     private readonly TouchedPaths _outboundPaths = new();
-    private readonly PacketTrain _train = new(wireGuard);
     private readonly FlowMemo _memo = new();
     private readonly byte[] _reply = new byte[IcmpReply.MaxLength];
     private PipelineSnapshot _snapshot = initial;
@@ -44,6 +43,9 @@ internal sealed partial class PacketPipeline(
         get => Volatile.Read(ref _snapshot);
         set => Volatile.Write(ref _snapshot, value);
     }
+
+    /// <summary>Threads that help with the cipher in each direction; to be set before the first packet.</summary>
+    public int Helpers { get; init; } = CipherCrew.DefaultHelpers;
 
     /// <summary>Takes packets to plain Diode devices; null: there are none.</summary>
     public PlainGateway? Plain
@@ -92,6 +94,9 @@ internal sealed partial class PacketPipeline(
         {
             await _outbound.ConfigureAwait(false);
         }
+
+        _crew?.Dispose();
+        _crew = null;
     }
 
     private static bool IsVirtual(PipelineSnapshot snapshot, in PacketAddress address)

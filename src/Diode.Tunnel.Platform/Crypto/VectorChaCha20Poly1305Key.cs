@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -38,6 +37,12 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         CheckTrain(train.Length, stride, skip);
+        if (train.Length <= stride)
+        {
+            base.SealTrain(firstCounter, train, stride, skip);
+            return;
+        }
+
         fixed (byte* bytes = train)
         {
             CipherMessage* messages = stackalloc CipherMessage[GroupLength];
@@ -61,6 +66,11 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
         CheckTrain(train.Length, stride, skip);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(counters.Length, 64, nameof(counters));
         ArgumentOutOfRangeException.ThrowIfNotEqual(counters.Length, (train.Length + stride - 1) / stride, nameof(counters));
+        if (counters.Length <= 1)
+        {
+            return base.OpenTrain(counters, train, stride, skip);
+        }
+
         ulong opened = 0;
         fixed (byte* bytes = train)
         {
@@ -83,33 +93,12 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
 
     internal override void Seal(ReadOnlySpan<byte> nonce, Span<byte> buffer, ReadOnlySpan<byte> associatedData)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (!associatedData.IsEmpty)
-        {
-            Other().Seal(nonce, buffer, associatedData);
-            return;
-        }
-
-        fixed (byte* bytes = buffer)
-        {
-            CipherMessage message = Single(nonce, bytes, buffer.Length);
-            SealGroup(&message, 1);
-        }
+        Other().Seal(nonce, buffer, associatedData);
     }
 
     internal override bool Open(ReadOnlySpan<byte> nonce, Span<byte> buffer, ReadOnlySpan<byte> associatedData)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (!associatedData.IsEmpty)
-        {
-            return Other().Open(nonce, buffer, associatedData);
-        }
-
-        fixed (byte* bytes = buffer)
-        {
-            CipherMessage message = Single(nonce, bytes, buffer.Length);
-            return OpenGroup(&message, 1) != 0;
-        }
+        return Other().Open(nonce, buffer, associatedData);
     }
 
     protected override void Dispose(bool disposing)
@@ -120,17 +109,6 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
             CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(_key.AsSpan()));
             _other?.Dispose();
         }
-    }
-
-    private static CipherMessage Single(ReadOnlySpan<byte> nonce, byte* bytes, int length)
-    {
-        return new CipherMessage
-        {
-            Text = bytes,
-            Length = length - TagLength,
-            NonceHead = BinaryPrimitives.ReadUInt32LittleEndian(nonce),
-            Nonce = BinaryPrimitives.ReadUInt64LittleEndian(nonce[sizeof(uint)..]),
-        };
     }
 
     private static CipherMessage MessageAt(byte* train, int total, int start, int stride, int skip, ulong counter)
@@ -152,9 +130,23 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
         ArgumentOutOfRangeException.ThrowIfLessThan(last == 0 ? stride : last, skip + TagLength, nameof(length));
     }
 
+    // One message leaves most lanes idle: another implementation is faster. One thread may seal while another opens.
     private ChaCha20Poly1305Key Other()
     {
-        return _other ??= CreateOther(MemoryMarshal.AsBytes(_key.AsSpan()));
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (Volatile.Read(ref _other) is { } other)
+        {
+            return other;
+        }
+
+        other = CreateOther(MemoryMarshal.AsBytes(_key.AsSpan()));
+        if (Interlocked.CompareExchange(ref _other, other, null) is { } earlier)
+        {
+            other.Dispose();
+            return earlier;
+        }
+
+        return other;
     }
 
     [SkipLocalsInit]

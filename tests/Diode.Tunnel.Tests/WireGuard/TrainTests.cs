@@ -120,6 +120,73 @@ public class TrainTests : TwoEndedTests
     }
 
     [Fact]
+    public void Trains_may_be_sealed_and_opened_out_of_order_by_others()
+    {
+        Establish();
+        (byte[] Train, int Stride)[] trains = [MakeTrain(3, 500, 60), MakeTrain(5, 300, 300), MakeTrain(1, 100, 100)];
+        TrainReservation[] reservations = new TrainReservation[3];
+        ulong before = ToB.Session.Keypairs.Current!.NextCounter;
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(
+                SealStatus.Sealed,
+                A.Interface.ReserveTrain(ToB, trains[i].Train, trains[i].Stride, Wire.Now, out reservations[i]).Status);
+        }
+
+        for (int i = 2; i >= 0; i--)
+        {
+            Assert.True(reservations[i].TrySeal(trains[i].Train, trains[i].Stride));
+        }
+
+        Assert.Equal(before, BitConverter.ToUInt64(trains[0].Train, 8));
+        Assert.Equal(before + 3, BitConverter.ToUInt64(trains[1].Train, 8));
+        Assert.Equal(before + 8, BitConverter.ToUInt64(trains[2].Train, 8));
+        OpenedTrain[] opened = new OpenedTrain[3];
+        for (int i = 2; i >= 0; i--)
+        {
+            opened[i] = B.Interface.OpenTrain(trains[i].Train, trains[i].Stride, Wire.Now);
+        }
+
+        for (int i = 0; i < 3; i++)
+        {
+            int count = (trains[i].Train.Length + trains[i].Stride - 1) / trains[i].Stride;
+            Assert.Equal(count, ReceiveOpened(trains[i], opened[i]));
+            Assert.Equal(Enumerable.Range(0, count), Payloads(trains[i].Train, count));
+            Assert.Equal(0, ReceiveOpened(trains[i], opened[i])); // accepted once
+        }
+
+        Assert.Equal(9, B.Interface.Drops[DropReason.ReplayedCounter]);
+
+        int ReceiveOpened((byte[] Train, int Stride) train, in OpenedTrain open) => B.Interface.ReceiveTrain(
+            train.Train, train.Stride, open, A, A.SourceAddress, Wire.Now, _packets, out _);
+    }
+
+    [Fact]
+    public void What_is_not_of_one_session_is_not_opened_ahead()
+    {
+        Establish();
+        (byte[] train, int stride) = SealedTrain(4, 100, 100);
+        train[(2 * stride) + 4] ^= 1;
+        OpenedTrain opened = B.Interface.OpenTrain(train, stride, Wire.Now);
+        Assert.Equal(default, opened);
+        Assert.Equal(3, B.Interface.ReceiveTrain(train, stride, opened, A, A.SourceAddress, Wire.Now, _packets, out int dropped));
+        Assert.Equal(1, dropped);
+    }
+
+    [Fact]
+    public void A_reservation_of_a_removed_peer_seals_nothing()
+    {
+        Establish();
+        (byte[] train, int stride) = MakeTrain(3, 100, 100);
+        A.Interface.ReserveTrain(ToB, train, stride, Wire.Now, out TrainReservation reservation);
+        A.Interface.RemovePeer(ToB);
+        Assert.False(reservation.TrySeal(train, stride));
+        Assert.Equal(
+            DropReason.PeerRemoved,
+            A.Interface.ReserveTrain(ToB, train, stride, Wire.Now, out reservation).Reason);
+    }
+
+    [Fact]
     public void A_removed_peer_gets_no_train()
     {
         Establish();

@@ -10,7 +10,7 @@ internal static class VectorSelfTest
     {
         using VectorChaCha20Poly1305Key key = new(AeadSelfTest.Key);
         using ChaCha20Poly1305Key other = ChaCha20Poly1305Key.CreateOther(AeadSelfTest.Key);
-        return Agrees(key, other, count: 1, stride: 1436, last: 1436)
+        return Agrees(key, other, count: 2, stride: 1436, last: 1436)
             && Agrees(key, other, count: 3, stride: 700, last: 17)
             && Agrees(key, other, count: 11, stride: 112, last: 99);
     }

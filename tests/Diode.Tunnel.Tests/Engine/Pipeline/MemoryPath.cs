@@ -7,6 +7,7 @@ namespace Diode.Tunnel.Tests.Engine.Pipeline;
 internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
 {
     private readonly Queue<(PacketBuffer Buffer, int SegmentSize)> _onTheWay = new();
+    private readonly List<PacketBuffer> _delivered = [];
 
     public PathKind Kind => PathKind.RelayStream;
 
@@ -59,23 +60,28 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
     /// <summary>Hands over everything that was sent. False if there was nothing.</summary>
     public bool Deliver()
     {
-        bool any = false;
         while (_onTheWay.TryDequeue(out (PacketBuffer Buffer, int SegmentSize) train))
         {
             if (to.Receiver is { } receiver)
             {
                 receiver.Take(Reverse!, train.Buffer, train.SegmentSize);
-                receiver.Flush();
             }
             else
             {
                 ReceiveSingly(train.Buffer, train.SegmentSize);
             }
 
-            pool.Return(train.Buffer);
-            any = true;
+            _delivered.Add(train.Buffer);
         }
 
+        to.Receiver?.Flush();
+        bool any = _delivered.Count > 0;
+        foreach (PacketBuffer buffer in _delivered)
+        {
+            pool.Return(buffer);
+        }
+
+        _delivered.Clear();
         return any;
     }
 

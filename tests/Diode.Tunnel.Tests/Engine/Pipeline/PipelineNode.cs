@@ -26,7 +26,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
     private readonly List<MemoryPath> _paths = [];
     private readonly EngineClock _clock;
 
-    public PipelineNode(Address device, TimeProvider time, AddressPool? addresses = null, IAeadFactory? aead = null, bool trains = true)
+    public PipelineNode(Address device, TimeProvider time, AddressPool? addresses = null, IAeadFactory? aead = null, bool trains = true, int helpers = 0)
     {
         Device = device;
         _addresses = addresses ?? AddressPool.Default;
@@ -42,7 +42,10 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         };
         WireGuard = new WireGuardInterface(key, options, this);
         Pipeline = new PacketPipeline(
-            Adapter, WireGuard, Filter, _pool, _clock, MakeSnapshot(null, ExitFamilies.None), Wanted.Add);
+            Adapter, WireGuard, Filter, _pool, _clock, MakeSnapshot(null, ExitFamilies.None), Wanted.Add)
+        {
+            Helpers = helpers,
+        };
         Receiver = trains ? Pipeline.CreateReceiver() : null;
     }
 
@@ -219,6 +222,9 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
     public void Dispose()
     {
         Receiver?.Dispose();
+#pragma warning disable VSTHRD002 // there is no thread to wait for
+        Pipeline.StopAsync().Wait();
+#pragma warning restore VSTHRD002
         WireGuard.Dispose();
         Adapter.Dispose();
     }

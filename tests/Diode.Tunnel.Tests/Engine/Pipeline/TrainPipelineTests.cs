@@ -11,7 +11,7 @@ using Xunit;
 namespace Diode.Tunnel.Tests.Engine.Pipeline;
 
 /// <summary>Super-packets and runs of packets: cut, sealed, carried and opened together.</summary>
-public sealed class TrainPipelineTests : IDisposable
+public class TrainPipelineTests : IDisposable
 {
     private const int SegmentSize = 1368;
     private readonly ManualTimeProvider _time = new(DateTimeOffset.UnixEpoch.AddYears(56));
@@ -19,9 +19,14 @@ public sealed class TrainPipelineTests : IDisposable
     private readonly PipelineNode _b;
 
     public TrainPipelineTests()
+        : this(helpers: 0)
     {
-        _a = new PipelineNode(PipelineNode.MakeDevice(1), _time);
-        _b = new PipelineNode(PipelineNode.MakeDevice(2), _time);
+    }
+
+    private protected TrainPipelineTests(int helpers)
+    {
+        _a = new PipelineNode(PipelineNode.MakeDevice(1), _time, helpers: helpers);
+        _b = new PipelineNode(PipelineNode.MakeDevice(2), _time, helpers: helpers);
         PipelineNode.Connect(_a, _b);
         _b.Publish("all to fleet\n");
         Open(_a, _b, _a.Ipv4, _b.Ipv4);
@@ -109,6 +114,37 @@ public sealed class TrainPipelineTests : IDisposable
             Assert.Equal(forB, Take(_b));
             Assert.Equal(forC, Take(c));
         }
+    }
+
+    [Fact]
+    public void Many_trains_at_once_arrive_in_the_order_they_were_sent()
+    {
+        Random random = new(9);
+        int number = 0;
+        for (int round = 0; round < 40; round++)
+        {
+            List<(byte[] Packet, SegmentLayout Layout)> sent = [];
+            int first = number;
+            for (int i = 0; i < 12; i++)
+            {
+                byte[] super = Super(ipv6: false, random.Next(2000, 60_000), SegmentSize, out SegmentLayout layout);
+                BinaryPrimitives.WriteUInt32BigEndian(super.AsSpan(24), (uint)number);
+                number += super.Length - layout.HeaderLength;
+                sent.Add((super, layout));
+            }
+
+            _a.SendAll([.. sent]);
+            PipelineNode.Run(_a, _b);
+            foreach (byte[] packet in Take(_b))
+            {
+                Assert.Equal((uint)first, BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(24)));
+                first += packet.Length - 40;
+            }
+
+            Assert.Equal(number, first);
+        }
+
+        Assert.Equal(0, _b.Pipeline.Drops(PipelineDrop.InRejected));
     }
 
     [Fact]
@@ -222,6 +258,7 @@ public sealed class TrainPipelineTests : IDisposable
     {
         _a.Dispose();
         _b.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     private static void Open(PipelineNode from, PipelineNode to, string source, string destination)
