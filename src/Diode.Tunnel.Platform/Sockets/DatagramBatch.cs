@@ -12,18 +12,25 @@ public sealed class DatagramBatch
     /// <summary>Most slots of a batch.</summary>
     public const int MaxCapacity = 64;
 
-    /// <summary>Slots unless said otherwise: with trains, 16 of them are 1 MiB, which is more than a cache holds.</summary>
-    public const int DefaultCapacity = 16;
+    /// <summary>
+    /// Slots used while trains arrive: 16 of them are 1 MiB, which is more than a cache holds. For single datagrams all are used.
+    /// </summary>
+    internal const int TrainCapacity = 16;
+
+    private const int LongAverage = 8192;
 
     private readonly PacketPool _pool;
     private readonly PacketBuffer?[] _buffers;
     private readonly EndpointAddress[] _sources;
     private readonly int[] _segmentSizes;
+    private int _armed;
+    private int _used;
+    private bool _hasTrains;
 
-    /// <summary>Creates an empty batch; large buffers are rented at the first receive.</summary>
+    /// <summary>Creates an empty batch; large buffers are rented when they are first needed.</summary>
     /// <param name="pool">Where buffers come from and go back to.</param>
     /// <param name="capacity">Slots, 1 to <see cref="MaxCapacity"/>.</param>
-    public DatagramBatch(PacketPool pool, int capacity = DefaultCapacity)
+    public DatagramBatch(PacketPool pool, int capacity = MaxCapacity)
     {
         ArgumentNullException.ThrowIfNull(pool);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
@@ -66,6 +73,7 @@ public sealed class DatagramBatch
     public void Release()
     {
         Count = 0;
+        _armed = 0;
         for (int i = 0; i < _buffers.Length; i++)
         {
             if (_buffers[i] is { } buffer)
@@ -78,6 +86,30 @@ public sealed class DatagramBatch
 
     /// <summary>Forgets the datagrams and keeps the buffers.</summary>
     internal void Clear() => Count = 0;
+
+    /// <summary>Makes the slots of the next system call ready: those used since the last one, and those never used.</summary>
+    /// <returns>How many there are.</returns>
+    internal int Arm(ReceiveVectors vectors)
+    {
+        int count = _hasTrains ? Math.Min(TrainCapacity, Capacity) : Capacity;
+        for (int i = 0; i < count; i++)
+        {
+            if (i < _used || i >= _armed)
+            {
+                vectors.Arm(i, Prepare(i));
+            }
+        }
+
+        _armed = Math.Max(_armed, count);
+        _used = 0;
+        return count;
+    }
+
+    /// <summary>Notes how many slots a system call may have touched: they have to be made ready again.</summary>
+    internal void Use(int count) => _used = count;
+
+    /// <summary>Notes what arrived, to choose how many slots the next call gets.</summary>
+    internal void NoteLengths(int count, long bytes) => _hasTrains = bytes > (long)count * LongAverage;
 
     /// <summary>The buffer the next datagram of a slot is read into, rented if there is none.</summary>
     internal PacketBuffer Prepare(int index)

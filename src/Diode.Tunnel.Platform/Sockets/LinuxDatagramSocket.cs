@@ -76,11 +76,6 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
     {
         batch.Clear();
         ReceiveVectors vectors = batch.Vectors ??= new ReceiveVectors(batch.Capacity);
-        for (int i = 0; i < batch.Capacity; i++)
-        {
-            vectors.Arm(i, batch.Prepare(i));
-        }
-
         if (!_descriptor.TryEnter())
         {
             return 0;
@@ -90,8 +85,10 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
         {
             while (!_stopped)
             {
+                int capacity = batch.Arm(vectors);
                 int count = Libc.ReceiveMany(
-                    _descriptor.Value, vectors.Messages, (uint)batch.Capacity, Libc.MSG_WAITFORONE, null);
+                    _descriptor.Value, vectors.Messages, (uint)capacity, Libc.MSG_WAITFORONE, null);
+                batch.Use(Math.Max(count, 1));
                 if (_stopped)
                 {
                     return 0;
@@ -107,12 +104,6 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
                 if (batch.Count > 0)
                 {
                     return batch.Count;
-                }
-
-                // Nothing of use among them; the kernel has overwritten the structures.
-                for (int i = 0; i < count; i++)
-                {
-                    vectors.Arm(i, batch.Prepare(i));
                 }
             }
 
@@ -239,6 +230,7 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
     private void Accept(DatagramBatch batch, ReceiveVectors vectors, int count)
     {
         int received = 0;
+        long bytes = 0;
         for (int slot = 0; slot < count; slot++)
         {
             int length = vectors.Length(slot);
@@ -256,9 +248,11 @@ internal sealed unsafe partial class LinuxDatagramSocket : DatagramSocket
             }
 
             batch.Accept(slot, length, in source, segmentSize);
+            bytes += length;
             received += CountDatagrams(length, segmentSize);
         }
 
+        batch.NoteLengths(count, bytes);
         CountReceived(received);
         if (count > 0)
         {

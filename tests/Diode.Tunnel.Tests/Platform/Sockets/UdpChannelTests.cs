@@ -67,6 +67,52 @@ public sealed class UdpChannelTests
         Assert.Equal(0, _pool.Rented);
     }
 
+    [Fact]
+    public void One_receive_takes_64_single_datagrams_or_16_trains()
+    {
+        using UdpChannel sender = Bind(segmentation: false);
+        using UdpChannel trains = Bind();
+        using UdpChannel receiver = Bind();
+        EndpointAddress to = Loopback(receiver);
+        DatagramBatch batch = new(_pool);
+        List<int> counts = [];
+        List<int> lengths = [];
+        for (int round = 0; round < 3; round++)
+        {
+            for (int i = 0; i < 130; i++)
+            {
+                Assert.True(sender.Send(in to, Pattern(100)));
+            }
+
+            for (int i = 0; i < 40; i++)
+            {
+                Assert.True(trains.Send(in to, Pattern(20_000), 1000));
+            }
+
+            for (int left = (130 * 100) + (40 * 20_000); left > 0;)
+            {
+                counts.Add(receiver.Receive(batch));
+                for (int i = 0; i < batch.Count; i++)
+                {
+                    Assert.Equal(Pattern(batch.Buffer(i).Length), batch.Buffer(i).Span);
+                    lengths.Add(batch.Buffer(i).Length);
+                    left -= batch.Buffer(i).Length;
+                }
+
+                // Taken buffers are replaced, also behind the ones that are used next.
+                _pool.Return(batch.Take(batch.Count - 1));
+            }
+
+            batch.Release();
+        }
+
+        Assert.Equal(DatagramBatch.MaxCapacity, counts[0]);
+        Assert.Contains(DatagramBatch.TrainCapacity, counts);
+        Assert.Equal(3 * 130, lengths.Count(length => length == 100));
+        Assert.Equal(3 * 40, lengths.Count(length => length == 20_000));
+        Assert.Equal(0, _pool.Rented);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
