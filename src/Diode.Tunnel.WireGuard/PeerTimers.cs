@@ -37,6 +37,9 @@ internal sealed class PeerTimers
     private long _persistentInterval;
     private bool _needAnotherKeepalive;
 
+    // Of the timer that data traffic starts many times a second: drawn anew only when it fired. -1: not drawn.
+    private long _dataJitter = -1;
+
     public PeerTimers(PeerSession owner, TimerQueue queue, Action<Span<byte>> random)
     {
         Owner = owner;
@@ -64,7 +67,14 @@ internal sealed class PeerTimers
     {
         if (IsOff(PeerTimer.NewHandshake))
         {
-            StartIfOff(PeerTimer.NewHandshake, now + NewHandshakeDelay + Jitter());
+            long jitter = Volatile.Read(ref _dataJitter);
+            if (jitter < 0)
+            {
+                jitter = Jitter();
+                Volatile.Write(ref _dataJitter, jitter);
+            }
+
+            StartIfOff(PeerTimer.NewHandshake, now + NewHandshakeDelay + jitter);
         }
     }
 
@@ -160,8 +170,14 @@ internal sealed class PeerTimers
     public bool TryTake(PeerTimer timer, long now)
     {
         long deadline = Volatile.Read(ref _deadlines[(int)timer]);
-        return deadline <= now
+        bool isTaken = deadline <= now
             && Interlocked.CompareExchange(ref _deadlines[(int)timer], Off, deadline) == deadline;
+        if (isTaken && timer == PeerTimer.NewHandshake)
+        {
+            Volatile.Write(ref _dataJitter, -1);
+        }
+
+        return isTaken;
     }
 
     /// <summary>Puts the peer back into the queue after Tick took it out.</summary>
