@@ -16,6 +16,9 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
     /// <summary>Port name of the control channel (design §4).</summary>
     public const string ControlPortName = "tls:41042";
 
+    /// <summary>Datagrams that may wait on the slowest link: some super-packets.</summary>
+    private const int MinWaitingBytes = 512 * 1024;
+
     private readonly Dictionary<PortRef, RelayPort> _ports = [];
     private readonly Dictionary<uint, Action<RelayReply>> _requests = [];
     private readonly Dictionary<uint, (RelayPortUse Use, Address Device, Action<RelayPort?, string> Done)> _opening = [];
@@ -168,7 +171,8 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
                 return false;
             }
 
-            if (QueuedLocked() > _budget.Limit)
+            // Age bounds the queue; the bytes only bound its memory, and a burst of the system must fit.
+            if (_waiting.Bytes > Math.Max(MinWaitingBytes, _budget.Limit))
             {
                 Interlocked.Increment(ref _refusedSends);
                 return false;
