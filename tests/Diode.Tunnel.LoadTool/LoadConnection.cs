@@ -118,6 +118,34 @@ internal sealed class LoadConnection : IDisposable
         }
     }
 
+    /// <summary>Opens the relay's WireGuard exit for a public key; what the relay says about it, JSON.</summary>
+    public string OpenExit(byte[] publicKey)
+    {
+        var writer = new RlpWriter();
+        writer.BeginList();
+        writer.WriteUInt64(++_requestId);
+        writer.BeginList();
+        writer.WriteText("wireguard");
+        writer.WriteText("open");
+        writer.WriteBytes(publicKey);
+        writer.EndList();
+        writer.EndList();
+        byte[] payload = writer.ToArray();
+        Send([(byte)(payload.Length >> 8), (byte)payload.Length, .. payload]);
+        while (true)
+        {
+            if (EdgeEnvelope.TryRead(ReadFrame(), out EdgeEnvelope envelope)
+                && envelope.RequestId == _requestId
+                && EdgeReply.TryRead(envelope, out EdgeReply reply))
+            {
+                RlpReader values = reply.Values;
+                return !reply.IsError && values.TryReadBytes(out ReadOnlySpan<byte> text)
+                    ? Encoding.UTF8.GetString(text)
+                    : throw new IOException(reply.GetErrorMessage());
+            }
+        }
+    }
+
     /// <summary>Encrypts and sends whole frames.</summary>
     public void Send(ReadOnlySpan<byte> frames)
     {

@@ -9,6 +9,7 @@ internal sealed record LoadOptions
         diode-load: what a relay takes. Starts a relay of its own on one core and prints a table.
           diode-load [MEASURE...] [--relay PROGRAM] [--relay-core N] [--seconds S] [--devices N] [--sessions N] [--size BYTES] [--quick]
           diode-load hold --uri RELAY: prints the number of a UDP port between two devices at a relay that runs, and holds it.
+          diode-load exit --uri RELAY --public-key KEY: opens the relay's WireGuard exit for a key (base64), prints what the relay says, and holds it.
         MEASURE: handshakes sessions idle portsend echo udp tcp unwindowed (default: all).
         Run it by scripts/load.sh, which builds the relay and binds this program to another core.
         """;

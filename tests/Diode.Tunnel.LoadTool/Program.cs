@@ -9,7 +9,13 @@ try
     _ = TlsAcceleration.IsEnabled;
     if (args is ["hold", "--uri", string uri])
     {
-        HeldPort.Run(RelayUri.Parse(uri));
+        Holding.Run(RelayUri.Parse(uri));
+        return 0;
+    }
+
+    if (args is ["exit", "--uri", string exit, "--public-key", string key])
+    {
+        Holding.RunExit(RelayUri.Parse(exit), Convert.FromBase64String(key));
         return 0;
     }
 
