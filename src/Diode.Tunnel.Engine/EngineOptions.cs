@@ -52,6 +52,9 @@ public sealed record EngineOptions
     /// <summary>UDP port for direct paths; another is used if it is taken. 0: any. Default 41042.</summary>
     public int UdpPort { get; init; } = 41042;
 
+    /// <summary>Whether the gateway is asked to forward <see cref="UdpPort"/> (PCP, NAT-PMP, UPnP). Default true.</summary>
+    public bool MapPorts { get; init; } = true;
+
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";
 }

@@ -128,6 +128,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IPeerMeshEvents.OnPeerHello(TunnelPeer peer, ControlMessage hello)
     {
+        peer.LinkLost = null;
         OfferPaths(peer, isNewLink: true);
         ExchangeManifests(peer, hello);
         _exitClient.Tick();
@@ -136,10 +137,23 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IPeerMeshEvents.OnPeerLost(TunnelPeer peer, string reason)
     {
+        _up?.Paths?.Suspect(peer);
+        peer.LinkLost = reason;
+        if (!peer.LivesOnPath || reason.StartsWith(PeerMesh.GoodbyeReason, StringComparison.Ordinal))
+        {
+            Lose(peer);
+        }
+
+        NotifyChanged();
+    }
+
+    /// <summary>A peer is gone: neither its control channel nor a way of its own is left.</summary>
+    private void Lose(TunnelPeer peer)
+    {
+        string reason = peer.LinkLost ?? "gone";
+        peer.LinkLost = null;
         _exitServer.Release(peer);
         _exitClient.HandleLoss(peer, reason, refused: false);
-        _up?.Paths?.Suspect(peer);
-        NotifyChanged();
     }
 
     void IPeerMeshEvents.OnPeerMessage(TunnelPeer peer, ControlMessage message)

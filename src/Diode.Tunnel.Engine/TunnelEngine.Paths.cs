@@ -1,7 +1,9 @@
 using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Network;
 using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Engine;
@@ -108,8 +110,42 @@ public sealed partial class TunnelEngine : IPathEvents
         }
     }
 
+    /// <summary>What is not told in time is noticed by pings, and addresses are looked at now and then.</summary>
+    private void WatchNetwork(UpState up)
+    {
+        try
+        {
+            up.Network = SystemNetworkEvents.Start(change =>
+            {
+                up.Paths?.NetworkChanged();
+                _loop.TryPost(() =>
+                {
+                    if (ReferenceEquals(_up, up))
+                    {
+                        _relays.NetworkChanged(LocalAddresses.Read(up.Adapter.Name));
+                    }
+                });
+            });
+            up.Network.IgnoredInterface = up.Adapter.InterfaceIndex;
+        }
+        catch (PlatformException)
+        {
+            up.Network = null;
+        }
+    }
+
     private void TickPaths()
     {
+        foreach (TunnelPeer peer in _mesh.Peers.Values)
+        {
+            // It lived on after its relay had gone; now it does not answer any more.
+            if (peer is { LinkLost: not null, LivesOnPath: false })
+            {
+                Lose(peer);
+                NotifyChanged();
+            }
+        }
+
         _up?.Paths?.SetRelays(_relays.Ready.Select(static r => r.Endpoint?.Address).OfType<System.Net.IPAddress>());
     }
 

@@ -107,6 +107,12 @@ public sealed partial class TunnelEngine
             () => RunTimers(_up), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         _up.Pipeline.Start(OnAdapterFailed);
         _up.Paths?.Start();
+        WatchNetwork(_up);
+        if (_options is { MapPorts: true, Paths: PathChoice.Auto })
+        {
+            _up.Paths?.StartMapping(_time);
+        }
+
         _relays.Configure(_relayUris);
         _relays.Start();
         if (_state.Current.Offer is { } offer)
@@ -168,6 +174,7 @@ public sealed partial class TunnelEngine
             _up = null;
             up.Stopping.Cancel();
 #pragma warning disable VSTHRD002 // the engine loop owns these threads, and they end at once
+            up.Network?.Dispose();
             up.Paths?.Dispose();
             foreach (PipelineReceiver receiver in up.Receivers)
             {
@@ -318,5 +325,8 @@ public sealed partial class TunnelEngine
         public CancellationTokenSource Stopping { get; } = new();
 
         public Task? Timers { get; set; }
+
+        /// <summary>Tells of changes of the machine's network; null if the system does not.</summary>
+        public SystemNetworkEvents? Network { get; set; }
     }
 }

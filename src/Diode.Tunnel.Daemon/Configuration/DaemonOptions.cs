@@ -45,6 +45,9 @@ public sealed record DaemonOptions
     /// <summary>UDP port for direct paths; 0 = any.</summary>
     public int UdpPort { get; init; } = 41042;
 
+    /// <summary>Whether the gateway is asked to forward the UDP port.</summary>
+    public bool MapPorts { get; init; } = true;
+
     /// <summary>Plain Diode devices whose ports are refused whatever is published.</summary>
     public IReadOnlyList<string> BlockDevices { get; init; } = [];
 
@@ -117,6 +120,8 @@ public sealed record DaemonOptions
                 (o, v) => o with { UdpPort = OptionText.Number(v[0], 0, 65535) }),
             new("offloads", "LIST", "Work left to the kernel: all, none, tun-tcp, tun-udp, tun-merge, tun-merge-udp, udp-segment, udp-merge; -NAME leaves it out (default all).", true,
                 (o, v) => o with { Offloads = OptionText.Offloads(v) }),
+            new("map-ports", "YES|NO", "Ask the gateway by PCP, NAT-PMP or UPnP to forward the UDP port (default yes).", false,
+                (o, v) => o with { MapPorts = OptionText.Flag(v[0]) }),
             new("compress-relays", "YES|NO", "Ask relays for deflated frames; rarely pays, for traffic is encrypted (default no).", false,
                 (o, v) => o with { CompressRelays = OptionText.Flag(v[0]) }),
         ]);

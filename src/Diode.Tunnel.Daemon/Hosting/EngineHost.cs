@@ -36,6 +36,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             CompressRelays = options.CompressRelays,
             Paths = options.Paths,
             UdpPort = options.UdpPort,
+            MapPorts = options.MapPorts,
             Version = ProgramVersion.Text,
         };
         try

@@ -1,7 +1,5 @@
 using System.Net;
-using System.Net.NetworkInformation;
-using Diode.Tunnel.Platform;
-using Diode.Tunnel.Platform.Network;
+using Diode.Tunnel.Engine.Paths.PortMapping;
 using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Engine.Paths;
@@ -9,8 +7,9 @@ namespace Diode.Tunnel.Engine.Paths;
 /// <content>Where this device is to be found.</content>
 internal sealed partial class PathManager
 {
-    private const long LocalInterval = 2 * TimeSpan.TicksPerSecond;
+    private const long LocalInterval = 5 * TimeSpan.TicksPerSecond;
     private const long WantedTime = 40 * TimeSpan.TicksPerSecond;
+    private const long ChangeInterval = TimeSpan.TicksPerSecond;
     private const int MaxReflexive = 6;
 
     private readonly ReflexiveAddresses _reflexive = new();
@@ -18,6 +17,10 @@ internal sealed partial class PathManager
     private List<EndpointAddress> _relays = [];
     private long _nextLocal;
     private long _wantedUntil;
+    private long _nextChange;
+    private bool _isNetworkNew;
+    private EndpointAddress _mapped;
+    private PortMapper? _mapper;
 
     /// <summary>Name of the tunnel's adapter, whose addresses are no candidates.</summary>
     public string AdapterName { get; init; } = "";
@@ -37,13 +40,20 @@ internal sealed partial class PathManager
             ReadLocal(_clock.Now);
         }
 
-        return _reflexive.Addresses.Where(a => CandidatePolicy.IsUsable(a, _pool)).Take(MaxReflexive)
-            .Concat(_local).Distinct().Take(CandidatePolicy.MaxCandidates);
+        IEnumerable<EndpointAddress> outside = _mapped.IsSet ? _reflexive.Addresses.Prepend(_mapped) : _reflexive.Addresses;
+        return outside.Where(a => CandidatePolicy.IsUsable(a, _pool)).Take(MaxReflexive).Concat(_local).Distinct().Take(CandidatePolicy.MaxCandidates);
     }
 
     private void AdvanceGathering(long now)
     {
-        if (now >= _nextLocal && ReadLocal(now))
+        if (Volatile.Read(ref _isNetworkNew) && now >= _nextChange)
+        {
+            Volatile.Write(ref _isNetworkNew, false);
+            _nextChange = now + ChangeInterval;
+            ReadLocal(now);
+            NetworkChangedLocked(now);
+        }
+        else if (now >= _nextLocal && ReadLocal(now))
         {
             NetworkChangedLocked(now);
         }
@@ -58,6 +68,26 @@ internal sealed partial class PathManager
         {
             _events.OnCandidatesChanged();
         }
+    }
+
+    /// <summary>Keeps a port open at the gateway from now on.</summary>
+    public void StartMapping(TimeProvider time)
+    {
+        _mapper = new PortMapper(_transport.Port, () => GatewayFinder.Find(AdapterName), TakeMapping, time);
+        _mapper.Start();
+    }
+
+    /// <summary>The port that the gateway forwards; null if it does not.</summary>
+    public PortMappingLease? Mapping => _mapper?.Lease;
+
+    private void TakeMapping(PortMappingLease? lease)
+    {
+        lock (_gate)
+        {
+            _mapped = lease?.External ?? default;
+        }
+
+        _events.OnCandidatesChanged();
     }
 
     /// <summary>The relays to ask for this device's address as it is seen from outside.</summary>
@@ -83,16 +113,10 @@ internal sealed partial class PathManager
         }
     }
 
-    /// <summary>Addresses or routes may have changed, or the machine has slept.</summary>
+    /// <summary>Addresses or routes may have changed, or the machine has slept: ways are tried anew, at most once a second.</summary>
     public void NetworkChanged()
     {
-        lock (_gate)
-        {
-            long now = _clock.Now;
-            ReadLocal(now);
-            NetworkChangedLocked(now);
-        }
-
+        Volatile.Write(ref _isNetworkNew, true);
         _wake.Set();
     }
 
@@ -116,6 +140,7 @@ internal sealed partial class PathManager
         }
 
         _reflexive.Restart(now);
+        _mapper?.Restart();
         _events.OnCandidatesChanged();
     }
 
@@ -123,7 +148,8 @@ internal sealed partial class PathManager
     {
         bool isFirst = _nextLocal == 0;
         _nextLocal = now + LocalInterval;
-        List<EndpointAddress> found = CandidatePolicy.FromLocal(ReadAddresses(), _transport.Port, _transport.PortIpv6, _pool);
+        List<EndpointAddress> found = CandidatePolicy.FromLocal(
+            LocalAddresses.Read(AdapterName), _transport.Port, _transport.PortIpv6, _pool);
         if (found.SequenceEqual(_local))
         {
             return false;
@@ -131,26 +157,6 @@ internal sealed partial class PathManager
 
         _local = found;
         return !isFirst;
-    }
-
-    private IEnumerable<IPAddress> ReadAddresses()
-    {
-        try
-        {
-            return OperatingSystem.IsLinux()
-                ? [.. NetworkSnapshot.ReadInterfaces()
-                    .Where(i => i is { IsUp: true, IsLoopback: false } && i.Name != AdapterName)
-                    .SelectMany(static i => i.Addresses)
-                    .Select(static a => a.Address)]
-                : [.. NetworkInterface.GetAllNetworkInterfaces()
-                    .Where(i => i.OperationalStatus == OperationalStatus.Up && i.Name != AdapterName)
-                    .SelectMany(static i => i.GetIPProperties().UnicastAddresses)
-                    .Select(static a => a.Address)];
-        }
-        catch (Exception e) when (e is PlatformException or NetworkInformationException)
-        {
-            return [];
-        }
     }
 
     private void ReceiveGathering(ReadOnlySpan<byte> datagram, in EndpointAddress source)

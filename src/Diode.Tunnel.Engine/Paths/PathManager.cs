@@ -78,6 +78,7 @@ internal sealed partial class PathManager : IDisposable
         _wake.Set();
 #pragma warning disable VSTHRD002 // the thread ends at once
         _running?.Wait(TimeSpan.FromSeconds(StopSeconds));
+        _mapper?.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(StopSeconds));
 #pragma warning restore VSTHRD002
         _transport.Dispose();
         lock (_gate)
@@ -140,7 +141,7 @@ internal sealed partial class PathManager : IDisposable
         lock (_gate)
         {
             PeerPaths paths = Open(peer);
-            paths.Session.TakeSecret(id, Convert.FromHexString(message.ProbeKey));
+            paths.Session.TakeSecret(id, Convert.FromHexString(message.ProbeKey), _clock.Now);
             paths.Session.Agent.SetCandidates(CandidatePolicy.Read(IsDirectAllowed ? message.Endpoints : [], _pool), _clock.Now);
             SetStreamLocked(paths);
             paths.NextAt = 0;

@@ -78,6 +78,7 @@ internal sealed partial class PeerPaths : IProbeOutput, IDisposable
 
         UdpPath? chosen = Session.Agent.Current?.Tag as UdpPath;
         chosen?.Fallback = stream;
+        Peer.IsSilent = Session.Agent.IsSilent;
         if (ReferenceEquals(chosen, Peer.Chosen))
         {
             return false;

@@ -126,7 +126,7 @@ internal sealed partial class PeerMesh
 
                 break;
             case ControlMessage.Goodbye:
-                link.Close($"the peer said goodbye: {message.Reason}");
+                link.Close(GoodbyeReason + message.Reason);
                 break;
             default:
                 events.OnPeerMessage(peer, message);

@@ -19,6 +19,9 @@ internal sealed partial class PeerMesh(
     ILogger logger,
     TimeProvider time) : IControlLinkEvents
 {
+    /// <summary>How the reason begins when a peer has ended the channel on purpose.</summary>
+    public const string GoodbyeReason = "the peer said goodbye: ";
+
     private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan LinkTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OpenRetry = TimeSpan.FromSeconds(1);

@@ -59,6 +59,15 @@ internal sealed class TunnelPeer(Address device, int id)
         set => Volatile.Write(ref _chosen, value);
     }
 
+    /// <summary>The chosen way does not answer now. Set by the path manager.</summary>
+    public volatile bool IsSilent;
+
+    /// <summary>The peer answers on a way of its own, with or without a relay.</summary>
+    public bool LivesOnPath => Chosen is { IsOpen: true } && !IsSilent;
+
+    /// <summary>The control channel has gone while the peer answered elsewhere; null if it has not.</summary>
+    public string? LinkLost { get; set; }
+
     /// <summary>
     /// The way to send on: the chosen one, else the stream that the peer's key was last seen on, else <see cref="Path"/>. Datagrams from
     /// an unknown UDP address alone move nothing (WireGuard §6.5 would): that address is probed first. Read by the packet path.
@@ -147,7 +156,7 @@ internal sealed class TunnelPeer(Address device, int id)
     public bool SawPlainTicket { get; set; }
 
     /// <summary>True if the peer answers now.</summary>
-    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || Chosen is { IsOpen: true } || (IsPlain && IsPlainOnline);
+    public bool IsOnline => Link is { IsOpen: true } || Path is { IsOpen: true } || LivesOnPath || (IsPlain && IsPlainOnline);
 
     /// <summary>Counts packets that could not be sent.</summary>
     public void CountDrop(int packets = 1)

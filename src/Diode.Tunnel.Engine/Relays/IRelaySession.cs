@@ -20,6 +20,9 @@ internal interface IRelaySession : IDisposable
     /// <summary>Data dropped because the session could not take it in time.</summary>
     long DroppedSends { get; }
 
+    /// <summary>This device's address that the session was made from; null until it is connected.</summary>
+    IPAddress? LocalAddress => null;
+
     /// <summary>Number of open ports.</summary>
     int PortCount { get; }
 

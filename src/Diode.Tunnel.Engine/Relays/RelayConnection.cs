@@ -96,6 +96,9 @@ internal sealed partial class RelayConnection : IDisposable
     /// <summary>Where it was connected to; null before <see cref="Start"/>.</summary>
     public IPEndPoint? Endpoint { get; private set; }
 
+    /// <summary>This device's address that the session was made from; null until it is connected.</summary>
+    public IPAddress? LocalAddress { get; private set; }
+
     /// <summary>Connects and runs the session on threads of its own. The owner hears of success or failure by events.</summary>
     public void Start(IPEndPoint endpoint)
     {
@@ -189,6 +192,7 @@ internal sealed partial class RelayConnection : IDisposable
             }
 
             ConnectWithTimeout(_socket, endpoint);
+            LocalAddress = (_socket.LocalEndPoint as IPEndPoint)?.Address;
             _socket.Blocking = false;
             _sending = Task.Factory.StartNew(
                 SendLoop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);

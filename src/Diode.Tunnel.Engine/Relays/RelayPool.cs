@@ -252,7 +252,7 @@ internal sealed partial class RelayPool(
         long now = time.GetTimestamp();
         if (connection.IsReady)
         {
-            connection.CheckAlive(PingTimeout);
+            connection.CheckAlive(now < entry.HurryUntil ? HurryTimeout : PingTimeout);
             if (now >= entry.NextPing)
             {
                 entry.NextPing = now + Ticks(PingInterval);
@@ -278,7 +278,8 @@ internal sealed partial class RelayPool(
         // Who has another relay can wait for this one; who has none cannot.
         TimeSpan delay = entry.Backoff.Next();
         TimeSpan most = ReadyEntries.Any() ? MostPatience : LeastPatience;
-        entry.NextAttempt = time.GetTimestamp() + Ticks(delay < most ? delay : most);
+        entry.NextAttempt = entry.IsRetriedAtOnce ? 0 : time.GetTimestamp() + Ticks(delay < most ? delay : most);
+        entry.IsRetriedAtOnce = false;
     }
 
     private long Ticks(TimeSpan span)
@@ -314,6 +315,12 @@ internal sealed partial class RelayPool(
         public long NextAttempt { get; set; }
 
         public long NextPing { get; set; }
+
+        /// <summary>Until then an answer to a ping is waited for less long.</summary>
+        public long HurryUntil { get; set; }
+
+        /// <summary>The end of the session is no failure of the relay's.</summary>
+        public bool IsRetriedAtOnce { get; set; }
 
         public long NextUnpaid { get; set; }
 

@@ -59,8 +59,6 @@ internal sealed partial class PathAgent
             case LengthSearch.Done when ping.Length <= route.MaxDatagram:
                 if (++route.LengthLost >= 2 && route.ProvenAt >= ping.SentAt)
                 {
-                    // Short ones pass, long ones do not: longer packets take the stream until this is settled.
-                    route.MaxDatagram = PathTimings.LeastDatagram;
                     Climb(route, now);
                 }
                 else if (route.LengthLost < PathTimings.LostForDead)
@@ -77,6 +75,8 @@ internal sealed partial class PathAgent
 
     private void Climb(PathRoute route, long now)
     {
+        // Longer packets take the stream until this is settled.
+        route.MaxDatagram = Math.Min(route.MaxDatagram, PathTimings.LeastDatagram);
         route.Search = LengthSearch.Ladder;
         route.BestLength = 0;
         route.LengthLost = 0;
@@ -124,6 +124,16 @@ internal sealed partial class PathAgent
             default:
                 route.NextLength = long.MaxValue;
                 break;
+        }
+    }
+
+    /// <summary>At the next answer the search begins anew; until it ends the old length holds.</summary>
+    private static void MeasureAgain(PathRoute route)
+    {
+        if (route is { Kind: not PathKind.RelayStream, Search: LengthSearch.Done })
+        {
+            route.Search = LengthSearch.None;
+            route.NextLength = long.MaxValue;
         }
     }
 

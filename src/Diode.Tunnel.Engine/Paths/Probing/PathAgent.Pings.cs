@@ -116,6 +116,11 @@ internal sealed partial class PathAgent
             if (route.LastSent > back && route.LastSent - back > silence && !route.IsAsked(now - PathTimings.Silence))
             {
                 route.NextPing = now;
+                if (route is { Search: LengthSearch.Done, Lost: 0 })
+                {
+                    // Perhaps only what is long gets lost.
+                    Send(route, now, Math.Min(route.MaxDatagram, PathTimings.FullDatagram));
+                }
             }
         }
 

@@ -158,9 +158,21 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
             {
                 route.HoldUntil = 0;
                 route.Failures = 0;
+                MeasureAgain(route);
                 Begin(route, now);
             }
         }
+    }
+
+    /// <summary>The peer has begun anew, perhaps elsewhere: what was measured before is doubtful.</summary>
+    public void PeerChanged(long now)
+    {
+        foreach (PathRoute route in _routes)
+        {
+            MeasureAgain(route);
+        }
+
+        Suspect(now);
     }
 
     /// <summary>Something may be wrong with the way in use (the control channel is gone): it is asked at once.</summary>

@@ -57,12 +57,13 @@ internal sealed class ProbeSession : IPathAgentOutput, IDisposable
     }
 
     /// <summary>Takes the peer's secret; it must have come over the control channel.</summary>
-    public void TakeSecret(ulong id, byte[] key)
+    public void TakeSecret(ulong id, byte[] key, long now)
     {
         if (_theirs is not { } known || known.Id != id)
         {
             _theirs?.Dispose();
             _theirs = new ProbeSecret(id, key);
+            Agent.PeerChanged(now);
         }
     }
 

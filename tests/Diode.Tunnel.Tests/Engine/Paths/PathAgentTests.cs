@@ -182,6 +182,29 @@ public sealed class PathAgentTests
     }
 
     [Fact]
+    public void A_narrower_path_after_a_restart_of_the_peer_is_measured_anew()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.MaxDatagram = 1252;
+        world.B.Session.Renew();
+        world.B.Introduce();
+        world.Run(2 * Second);
+        Assert.Equal((PathKind.DirectUdp, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram));
+    }
+
+    [Fact]
+    public void A_few_long_packets_without_an_answer_are_enough_to_notice_a_narrow_path()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.MaxDatagram = 1252;
+        world.A.LoseData = true;
+        world.Talk(3 * Second, 200 * Ms, bothWays: false);
+        Assert.Equal((PathKind.DirectUdp, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram));
+    }
+
+    [Fact]
     public void A_path_too_narrow_for_anything_is_not_used()
     {
         PathWorld world = new() { MaxDatagram = 600 };
@@ -228,7 +251,7 @@ public sealed class PathAgentTests
     public void Candidates_are_bounded()
     {
         PathWorld world = new();
-        world.B.Session.TakeSecret(world.A.Session.Own.Id, world.A.Session.Own.Key.ToArray());
+        world.B.Session.TakeSecret(world.A.Session.Own.Id, world.A.Session.Own.Key.ToArray(), world.Now);
         world.B.Agent.SetCandidates(Enumerable.Range(1, 500).Select(static i => PathWorld.Address($"203.0.113.9:{i}")), world.Now);
         Assert.InRange(world.B.Agent.Routes.Count, 1, PathAgent.MaxRoutes);
         world.Run(60 * Second);

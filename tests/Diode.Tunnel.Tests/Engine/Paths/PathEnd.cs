@@ -44,6 +44,9 @@ internal sealed class PathEnd : IProbeOutput
     /// <summary>What it sends by UDP gets lost.</summary>
     public bool IsMute { get; set; }
 
+    /// <summary>Its data are longer than any path.</summary>
+    public bool LoseData { get; set; }
+
     public int DataReceived { get; private set; }
 
     public int Changes { get; private set; }
@@ -54,7 +57,7 @@ internal sealed class PathEnd : IProbeOutput
 
     public void Introduce()
     {
-        Other.Session.TakeSecret(Session.Own.Id, Session.Own.Key.ToArray());
+        Other.Session.TakeSecret(Session.Own.Id, Session.Own.Key.ToArray(), _world.Now);
         Other.Agent.SetCandidates([_private, _public], _world.Now);
         Other.NextAt = 0;
     }
@@ -75,7 +78,7 @@ internal sealed class PathEnd : IProbeOutput
         else if (Agent.Current is { } route)
         {
             ((Traffic)route.Traffic!).SentDatagrams++;
-            _world.Udp(this, route.Remote, Data);
+            _world.Udp(this, route.Remote, LoseData ? new byte[2000] : Data);
         }
     }
 

@@ -1,0 +1,178 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Diode.Tunnel.Control;
+using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.IntegrationTests.Mesh;
+using Diode.Tunnel.IntegrationTests.Namespaces;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Diode.Tunnel.IntegrationTests.Paths;
+
+/// <summary>Direct paths through failures, with traffic on them: relay killed, cable pulled, address changed, a narrow link.</summary>
+public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestOutputHelper output) : IClassFixture<PathFailureTests.World>
+{
+    private const string Internet = "inet";
+
+    [Fact]
+    public void After_a_cold_start_the_path_is_direct_within_a_second_of_the_first_packet()
+    {
+        mesh.Server.Stop();
+        mesh.Server.Start();
+        using ControlClient client = mesh.Laptop.Control();
+        Stopwatch watch = Stopwatch.StartNew();
+        mesh.Net.Net.WaitUntil("the first echo", TimeSpan.FromSeconds(15), () => mesh.Laptop.Pings(mesh.Server.Ipv4, 1));
+        double first = watch.Elapsed.TotalSeconds;
+        mesh.Net.Net.WaitUntil("a direct path", TimeSpan.FromSeconds(15), () => Kind(client) == PathKind.DirectUdp);
+        double direct = watch.Elapsed.TotalSeconds;
+        output.WriteLine($"first echo after {first:0.00} s, direct {direct - first:0.000} s later");
+        Assert.InRange(direct - first, 0, 2);
+    }
+
+    [Fact]
+    public void A_transfer_goes_on_when_the_relay_is_killed_and_the_path_stays_direct()
+    {
+        using Transfer transfer = mesh.Start(12);
+        Thread.Sleep(3000);
+        mesh.Net.KillRelay();
+        Thread.Sleep(5000);
+        using (ControlClient client = mesh.Laptop.Control())
+        {
+            Assert.Equal(PathKind.DirectUdp, Kind(client));
+        }
+
+        transfer.AssertWhole(output);
+        mesh.Net.StartRelay();
+        mesh.Laptop.WaitReady();
+        mesh.Server.WaitReady();
+    }
+
+    [Fact]
+    public void After_three_seconds_without_cable_the_next_packet_arrives_at_once()
+    {
+        using Transfer transfer = mesh.Start(14);
+        using HostedProcess ping = mesh.Net.Net.Start("laptop", "ping", "-n", "-D", "-i", "0.01", mesh.Server.Ipv4);
+        Thread.Sleep(3000);
+        mesh.Net.Net.Check(Internet, "ip", "link", "set", "server", "down");
+        Thread.Sleep(3000);
+        mesh.Net.Net.Check(Internet, "ip", "link", "set", "server", "up");
+        double up = (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds;
+        Thread.Sleep(4000);
+        double first = EchoTime().Matches(ping.Output)
+            .Select(static m => double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))
+            .First(t => t > up - 0.5);
+        output.WriteLine($"first echo {(first - up) * 1000:0} ms after the cable was back");
+        Assert.InRange(first - up, -0.5, 0.25);
+        transfer.AssertWhole(output);
+    }
+
+    [Fact]
+    public void A_transfer_goes_on_when_the_address_changes()
+    {
+        using Transfer transfer = mesh.Start(14);
+        Thread.Sleep(3000);
+        Topology net = mesh.Net.Net;
+        net.AddAddress(Internet, "laptop", "198.51.100.201/30");
+        net.AddAddress("laptop", "up0", "198.51.100.202/30");
+        net.Check("laptop", "ip", "route", "replace", "default", "via", "198.51.100.201");
+        net.Check("laptop", "ip", "address", "del", $"{mesh.Laptop.UplinkAddress}/30", "dev", "up0");
+        transfer.AssertWhole(output);
+        PeerStatus laptop = mesh.Server.Peer(mesh.Laptop);
+        Assert.Equal((PathKind.DirectUdp, "198.51.100.202:41042"), (laptop.Path.Kind, laptop.Endpoint));
+        mesh.Laptop.WaitReady();
+    }
+
+    [Fact]
+    public void A_narrow_link_black_holes_nothing()
+    {
+        Topology net = mesh.Net.Net;
+        net.Check(Internet, "ip", "link", "set", "phone", "mtu", "1280");
+        net.Check("phone", "ip", "link", "set", "up0", "mtu", "1280");
+        mesh.Phone.Start();
+        MeshWorld.WaitMeshed(mesh.Laptop, mesh.Phone);
+        Assert.True(mesh.Laptop.Pings(mesh.Phone.Ipv4));
+        mesh.Laptop.WaitStatus("direct to the phone", s => s.Peers.Any(p => p.Device == mesh.Phone.Address && p.Path.Kind == PathKind.DirectUdp));
+        foreach (int size in new[] { 56, 1100, 1200, 1250, 1300, 1392 })
+        {
+            string text = size.ToString(CultureInfo.InvariantCulture);
+            Assert.True(
+                mesh.Laptop.Run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", "-M", "dont", "-s", text, mesh.Phone.Ipv4).ExitCode == 0,
+                $"IPv4, {size} bytes\n{mesh.Laptop.Check("status", "--json")}\n{mesh.Phone.Check("status", "--json")}");
+            Assert.True(
+                mesh.Phone.Run("ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", "-s", text, mesh.Laptop.Ipv6).ExitCode == 0,
+                $"IPv6, {size} bytes\n{mesh.Laptop.Check("status", "--json")}\n{mesh.Phone.Check("status", "--json")}");
+        }
+
+        using Transfer transfer = mesh.Start(6, mesh.Phone);
+        transfer.AssertWhole(output);
+    }
+
+    private PathKind Kind(ControlClient client) =>
+        client.GetStatusAsync().GetAwaiter().GetResult().Peers.First(p => p.Device == mesh.Server.Address).Path.Kind;
+
+    [GeneratedRegex(@"^\[(\d+\.\d+)\] \d+ bytes from", RegexOptions.Multiline)]
+    private static partial Regex EchoTime();
+
+    /// <summary>One TCP connection at full speed for some seconds.</summary>
+    internal sealed class Transfer(HostedProcess server, HostedProcess client, int seconds) : IDisposable
+    {
+        /// <summary>It ended by itself, in time, and everything that was sent has arrived.</summary>
+        public void AssertWhole(ITestOutputHelper output)
+        {
+            string text = client.WaitForExit(TimeSpan.FromSeconds(seconds + 20));
+            Assert.True(client.ExitCode == 0, text);
+            Assert.Contains("receiver", text, StringComparison.Ordinal);
+            output.WriteLine(string.Join('\n', text.Split('\n').Where(static l => l.Contains("sec", StringComparison.Ordinal))));
+        }
+
+        public void Dispose()
+        {
+            client.Dispose();
+            server.Dispose();
+        }
+    }
+
+    public sealed class World : IDisposable
+    {
+        public World()
+        {
+            try
+            {
+                Laptop = Net.AddDevice("laptop");
+                Server = Net.AddDevice("server");
+                Phone = Net.AddDevice("phone");
+                Net.Found(Laptop, Server, Phone);
+                Phone.Stop();
+            }
+            catch
+            {
+                Net.Dispose();
+                throw;
+            }
+        }
+
+        internal MeshWorld Net { get; } = new();
+
+        internal MeshDevice Laptop { get; }
+
+        internal MeshDevice Server { get; }
+
+        internal MeshDevice Phone { get; }
+
+        public void Dispose() => Net.Dispose();
+
+        /// <summary>A transfer from the laptop to another device.</summary>
+        internal Transfer Start(int seconds, MeshDevice? to = null)
+        {
+            to ??= Server;
+            to.Check("publish", "5201", "--to", "fleet");
+            Net.Net.WaitUntil($"{to.Name} answers", TimeSpan.FromSeconds(20), () => Laptop.Pings(to.Ipv4, 1));
+            HostedProcess server = Net.Net.Start(to.Name, "iperf3", "-s", "-1");
+            Thread.Sleep(500);
+            HostedProcess client = Net.Net.Start(
+                "laptop", "iperf3", "-c", to.Ipv4, "-b", "40M", "-i", "1", "-t", seconds.ToString(CultureInfo.InvariantCulture));
+            return new Transfer(server, client, seconds);
+        }
+    }
+}
