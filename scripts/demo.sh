@@ -109,7 +109,7 @@ step "names too: curl http://web.example/" answers laptop http://web.example/ 19
 step "and the name server was asked by the exit alone" queries_only_from 198.51.100.70
 refused "IPv6 does not leak past the exit" reachable laptop "http://[$INTERNET6]/"
 refused "the exit owner's own network is out of reach" reachable laptop "http://$HOMELAN/"
-step "all the while, every packet that left the laptop went to the relay" nothing_leaked
+step "all the while, every packet that left the laptop was encrypted: to the relay or to another device" nothing_leaked
 step "the fleet stays reachable" answers laptop http://server.demo.diode/ "this is server"
 step "laptop: exit off" dt laptop exit off
 step "the internet sees the laptop again" eventually 5 answers laptop "http://$INTERNET/" 192.0.2.10

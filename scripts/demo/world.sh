@@ -37,7 +37,7 @@ world_create() {
   bn_wait 5 bn_listening internet tcp 80 && bn_wait 5 bn_listening server tcp 80 && bn_wait 5 bn_listening server tcp 8081
 }
 
-# leak_watch: from now on the backbone counts the laptop's packets to anywhere but the relay; leaked: how many there were
+# leak_watch: from now on the backbone counts the laptop's packets to anywhere but the relay and other devices' tunnel ports; leaked: how many there were
 leak_watch() {
   bn_exec backbone nft -f - <<EOF
 table inet watch
@@ -45,6 +45,8 @@ delete table inet watch
 table inet watch {
   counter leaked { }
   chain c_in { type filter hook prerouting priority -300; policy accept;
+    udp sport 41042 udp dport 41042 accept comment "encrypted, straight to another device"
+    udp dport { 1900, 5351 } accept comment "asks the gateway for a port"
     iifname "to-laptop" ip daddr != 198.51.100.10 counter name "leaked"
     iifname "to-laptop" ip6 daddr != { fe80::/10, ff00::/8 } counter name "leaked"
   }
