@@ -167,6 +167,7 @@ public sealed partial class MeshWorld : IDisposable
                 ip6 daddr != { fe80::/10, ff00::/8 } counter name "ipv6"
                 ip6 daddr != { fe80::/10, ff00::/8 } counter name "clear"
                 ip daddr {{RelayAddress}} tcp dport 41046 accept
+                ip daddr {{RelayAddress}} meta l4proto udp accept
                 udp sport 41042 udp dport 41042 accept
                 udp dport { 1900, 5351 } accept
                 ip version 4 counter name "clear"
