@@ -32,6 +32,15 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     /// <summary>True if <see cref="Create"/> works: libcrypto passed its self-test, or .NET has the cipher.</summary>
     public static bool IsSupported => LibcryptoChaCha20Poly1305Key.IsSupported || ChaCha20Poly1305.IsSupported;
 
+    /// <summary>Does now what the first <see cref="Create"/> would do: self-tests, and compiling what they run. May take 0.1 s.</summary>
+    public static void Prepare()
+    {
+        if (IsSupported)
+        {
+            using ChaCha20Poly1305Key key = Create(stackalloc byte[KeyLength]);
+        }
+    }
+
     /// <summary>Creates a key with the fastest implementation of this machine.</summary>
     /// <param name="key">32 bytes; copied, the caller may clear its own.</param>
     /// <exception cref="PlatformNotSupportedException">See <see cref="IsSupported"/>.</exception>

@@ -16,6 +16,7 @@ public sealed class ChaCha20Poly1305KeyTests
     {
         Assert.True(ChaCha20Poly1305Key.IsSupported);
         Assert.True(LibcryptoChaCha20Poly1305Key.IsSupported);
+        ChaCha20Poly1305Key.Prepare();
         using ChaCha20Poly1305Key key = ChaCha20Poly1305Key.Create(KeyBytes);
         Assert.IsType(
             VectorChaCha20Poly1305Key.IsSupported ? typeof(VectorChaCha20Poly1305Key) : typeof(LibcryptoChaCha20Poly1305Key), key);
