@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
+using System.Text;
 
 namespace Diode.Tunnel.Ethereum.Abi;
 
@@ -94,6 +96,99 @@ public ref struct AbiReader
         }
 
         value = _data.Slice((int)offset + WordLength, (int)length);
+        return Advance();
+    }
+
+    /// <summary>A number of any size.</summary>
+    public bool TryReadUInt(out BigInteger value)
+    {
+        bool read = TryReadWord(out Hash256 word);
+        value = new BigInteger(word.ToArray(), isUnsigned: true, isBigEndian: true);
+        return read;
+    }
+
+    /// <summary>A <c>string</c> in UTF-8; bytes that are none become replacement characters.</summary>
+    public bool TryReadString([NotNullWhen(true)] out string? value)
+    {
+        bool read = TryReadBytes(out ReadOnlySpan<byte> bytes);
+        value = read ? Encoding.UTF8.GetString(bytes) : null;
+        return read;
+    }
+
+    /// <summary>A dynamic array of words of at most <paramref name="most"/> entries.</summary>
+    public bool TryReadWords(int most, [NotNullWhen(true)] out Hash256[]? words)
+    {
+        words = null;
+        AbiReader before = this;
+        if (!TryReadList(most, out int count, out AbiReader items) || items._data.Length < count * WordLength)
+        {
+            this = before;
+            return false;
+        }
+
+        var found = new Hash256[count];
+        for (int i = 0; i < count; i++)
+        {
+            _ = items.TryReadWord(out found[i]);
+        }
+
+        words = found;
+        return true;
+    }
+
+    /// <summary>A dynamic array of strings of at most <paramref name="most"/> entries.</summary>
+    public bool TryReadStrings(int most, [NotNullWhen(true)] out string[]? values)
+    {
+        values = null;
+        AbiReader before = this;
+        if (!TryReadList(most, out int count, out AbiReader items) || items._data.Length < count * WordLength)
+        {
+            this = before;
+            return false;
+        }
+
+        var found = new string[count];
+        for (int i = 0; i < count; i++)
+        {
+            if (!items.TryReadString(out found[i]!))
+            {
+                this = before;
+                return false;
+            }
+        }
+
+        values = found;
+        return true;
+    }
+
+    /// <summary>A dynamic array: how many items, and a reader of them.</summary>
+    public bool TryReadList(int most, out int count, out AbiReader items)
+    {
+        count = 0;
+        items = default;
+        if (!TryTakeNumber(_data, _position, out ulong offset)
+            || offset > (ulong)_data.Length
+            || !TryTakeNumber(_data, (int)offset, out ulong number)
+            || number > (ulong)most)
+        {
+            return false;
+        }
+
+        count = (int)number;
+        items = new AbiReader(_data[((int)offset + WordLength)..]);
+        return Advance();
+    }
+
+    /// <summary>A tuple that contains something dynamic, as a reader of its members; others are read member by member.</summary>
+    public bool TryReadTuple(out AbiReader members)
+    {
+        members = default;
+        if (!TryTakeNumber(_data, _position, out ulong offset) || offset > (ulong)_data.Length)
+        {
+            return false;
+        }
+
+        members = new AbiReader(_data[(int)offset..]);
         return Advance();
     }
 

@@ -26,6 +26,14 @@ public sealed class AbiWriter
         _selector = Selector(signature);
     }
 
+    private AbiWriter(byte[] prefix)
+    {
+        _selector = prefix;
+    }
+
+    /// <summary>Starts a value of its own without selector: what a constructor takes, or an element of a list.</summary>
+    public static AbiWriter Values() => new([]);
+
     /// <summary>The four bytes that name a function.</summary>
     public static byte[] Selector(string signature)
     {
@@ -63,6 +71,9 @@ public sealed class AbiWriter
         return this;
     }
 
+    /// <summary>A <c>bool</c>.</summary>
+    public AbiWriter WriteBool(bool value) => WriteUInt(value ? BigInteger.One : BigInteger.Zero);
+
     /// <summary>A <c>bytes</c>, or a <c>string</c> in UTF-8.</summary>
     public AbiWriter WriteBytes(ReadOnlySpan<byte> value)
     {
@@ -70,6 +81,62 @@ public sealed class AbiWriter
         byte[] tail = new byte[WordLength + padded];
         System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(tail.AsSpan(WordLength - sizeof(int)), value.Length);
         value.CopyTo(tail.AsSpan(WordLength));
+        return WriteTail(tail);
+    }
+
+    /// <summary>A <c>string</c>.</summary>
+    public AbiWriter WriteString(string value) => WriteBytes(Encoding.UTF8.GetBytes(value));
+
+    /// <summary>An <c>address[]</c>.</summary>
+    public AbiWriter WriteAddresses(IReadOnlyCollection<Address> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return WriteList(values.Count, list =>
+        {
+            foreach (Address value in values)
+            {
+                list.WriteAddress(value);
+            }
+        });
+    }
+
+    /// <summary>A <c>bytes32[]</c>.</summary>
+    public AbiWriter WriteWords(IReadOnlyCollection<Hash256> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return WriteList(values.Count, list =>
+        {
+            foreach (Hash256 value in values)
+            {
+                list.WriteWord(value);
+            }
+        });
+    }
+
+    /// <summary>A <c>string[]</c>.</summary>
+    public AbiWriter WriteStrings(IReadOnlyCollection<string> values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        return WriteList(values.Count, list =>
+        {
+            foreach (string value in values)
+            {
+                list.WriteString(value);
+            }
+        });
+    }
+
+    private AbiWriter WriteList(int count, Action<AbiWriter> writeItems)
+    {
+        AbiWriter items = Values();
+        writeItems(items);
+        byte[] length = new byte[WordLength];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(length.AsSpan(WordLength - sizeof(int)), count);
+        return WriteTail([.. length, .. items.ToArray()]);
+    }
+
+    private AbiWriter WriteTail(byte[] tail)
+    {
         _tails.Add((_heads.Count, tail));
         _heads.Add(new byte[WordLength]);
         return this;

@@ -1,11 +1,10 @@
 using System.Net;
 using System.Net.Http.Headers;
-using Diode.Tunnel.Ethereum.JsonRpc;
 
-namespace Diode.Tunnel.Relay.Chains;
+namespace Diode.Tunnel.Ethereum.JsonRpc;
 
 /// <summary>A JSON-RPC endpoint over HTTP. An endpoint that is silent, slow or talks too much is a failed one.</summary>
-internal sealed class HttpJsonRpcTransport : IJsonRpcTransport, IDisposable
+public sealed class HttpJsonRpcTransport : IJsonRpcTransport, IDisposable
 {
     /// <summary>Longest body that is taken; blocks with all transactions are a few hundred kilobytes.</summary>
     public const int MaxBody = 8 << 20;
@@ -14,8 +13,12 @@ internal sealed class HttpJsonRpcTransport : IJsonRpcTransport, IDisposable
     private readonly TimeSpan _timeout;
     private readonly HttpClient _http;
 
+    /// <summary>Creates a transport; nothing is sent yet.</summary>
+    /// <param name="endpoint">An http or https address.</param>
+    /// <param name="timeout">For connecting, and for a whole answer.</param>
     public HttpJsonRpcTransport(Uri endpoint, TimeSpan timeout)
     {
+        ArgumentNullException.ThrowIfNull(endpoint);
         _endpoint = endpoint;
         _timeout = timeout;
 
