@@ -28,7 +28,10 @@ public sealed partial class MeshWorld
     private const int InsideHost = 2;
 
     /// <summary>Adds a device behind a router of its own.</summary>
-    internal MeshDevice AddDeviceBehind(string name, NatKind nat)
+    /// <param name="name">Its name.</param>
+    /// <param name="nat">What the router does.</param>
+    /// <param name="network">First three bytes of the router's outer network: port mappers refuse addresses for documentation.</param>
+    internal MeshDevice AddDeviceBehind(string name, NatKind nat, string network = "198.51.100")
     {
         if (nat == NatKind.None)
         {
@@ -37,12 +40,12 @@ public sealed partial class MeshWorld
 
         int number = _devices.Count + 1;
         string router = "n" + name;
-        string outside = Invariant($"198.51.100.{(4 * number) + 2}");
+        string outside = Invariant($"{network}.{(4 * number) + 2}");
         string inside = Invariant($"10.71.{number}");
         AddHost(router);
         AddHost(name);
-        Net.Connect(router, "wan", outside + "/30", Internet, name, Invariant($"198.51.100.{(4 * number) + 1}/30"));
-        Net.Check(router, "ip", "route", "add", "default", "via", Invariant($"198.51.100.{(4 * number) + 1}"));
+        Net.Connect(router, "wan", outside + "/30", Internet, name, Invariant($"{network}.{(4 * number) + 1}/30"));
+        Net.Check(router, "ip", "route", "add", "default", "via", Invariant($"{network}.{(4 * number) + 1}"));
         Net.Check(router, "sysctl", "-qw", "net.ipv4.ip_forward=1");
         Net.Connect(name, "up0", $"{inside}.{InsideHost}/24", router, "lan", $"{inside}.1/24");
         Net.Check(name, "ip", "route", "add", "default", "via", $"{inside}.1");

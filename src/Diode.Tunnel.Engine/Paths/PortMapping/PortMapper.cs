@@ -208,9 +208,10 @@ internal sealed class PortMapper : IAsyncDisposable
             EndpointAddress.TryFrom(new IPEndPoint(at.Client, 0), out EndpointAddress own);
             using Socket socket = UnderlaySocket.CreateUdp(at.Gateway.AddressFamily);
             await socket.ConnectAsync(new IPEndPoint(at.Gateway, _gatewayPort), cancellation).ConfigureAwait(false);
-            await socket.SendAsync(
-                lease.Protocol == "PCP" ? PcpMessage.MakeMapRequest(own, _port, 0, _nonce) : NatPmpMessage.MakeMapRequest(_port, 0),
-                cancellation).ConfigureAwait(false);
+
+            // Both were asked, and both may have made it.
+            await socket.SendAsync(PcpMessage.MakeMapRequest(own, _port, 0, _nonce), cancellation).ConfigureAwait(false);
+            await socket.SendAsync(NatPmpMessage.MakeMapRequest(_port, 0), cancellation).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or PlatformException)
         {
