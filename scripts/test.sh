@@ -61,7 +61,7 @@ need_dotnet
 if [ "${parts[*]}" = vectors ]; then
   targets=(tests/Diode.Tunnel.Vectors)                                   # pure: neither root nor packages
 else
-  need_packages iproute2 nftables iputils-ping iperf3 ethtool procps curl ca-certificates openssl gcc libc6-dev bind9-dnsutils python3 \
+  need_packages iproute2 nftables miniupnpd-nftables iputils-ping iperf3 ethtool procps curl ca-certificates openssl gcc libc6-dev bind9-dnsutils python3 \
     wireguard-go wireguard-tools libsqlite3-0 libsecp256k1-1 coturn
   need_evm
   [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || die "no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
