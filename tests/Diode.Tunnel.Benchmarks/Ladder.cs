@@ -7,7 +7,7 @@ namespace Diode.Tunnel.Benchmarks;
 internal static class Ladder
 {
     /// <summary>Numbers of peers for which the price of a packet is compared.</summary>
-    private static readonly int[] s_peers = [1, 100, 10_000];
+    private static readonly int[] PeerCounts = [1, 100, 10_000];
 
     public static IEnumerable<IRung> All()
     {
@@ -30,7 +30,7 @@ internal static class Ladder
         (string name, IAeadFactory aead) = Aeads().First();
         foreach (PacketLoad load in PacketLoad.All)
         {
-            foreach (int peers in s_peers)
+            foreach (int peers in PeerCounts)
             {
                 yield return new PipelineRung(name, aead, load, peers);
             }

@@ -23,7 +23,7 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     internal const int NonceLength = 12;
 
     // A way back for a machine on which the vectors turn out to be trouble.
-    private static readonly bool s_vectors = Environment.GetEnvironmentVariable("DIODE_TUNNEL_CIPHER") != "system";
+    private static readonly bool VectorsAllowed = Environment.GetEnvironmentVariable("DIODE_TUNNEL_CIPHER") != "system";
 
     private protected ChaCha20Poly1305Key()
     {
@@ -47,7 +47,7 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     public static ChaCha20Poly1305Key Create(ReadOnlySpan<byte> key)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeyLength, nameof(key));
-        return s_vectors && VectorChaCha20Poly1305Key.IsSupported ? new VectorChaCha20Poly1305Key(key) : CreateOther(key);
+        return VectorsAllowed && VectorChaCha20Poly1305Key.IsSupported ? new VectorChaCha20Poly1305Key(key) : CreateOther(key);
     }
 
     /// <summary>The fastest of the system's implementations.</summary>
