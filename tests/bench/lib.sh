@@ -12,6 +12,7 @@
 #   T4 nat      A - N1 - switch - N2 - B, R on the switch; nat=cone|symmetric (or nat1=, nat2=)
 #   T5 wan      as T1 with a WAN emulator on A's link; wan="delay_ms=20 rate_mbit=100 loss=0.5" (see tools/wanem.c)
 # offload=off switches TSO, GSO and checksum offload off on all cables to the switch, so that nothing larger than the MTU crosses it.
+# udp=off drops all UDP of A's link, so that only TCP is left.
 # wan="..." works with any topology (always on A's link); mtu=N sets the MTU of A's and B's links (default 1500).
 
 BN_LIB_DIR="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -195,10 +196,10 @@ topo_link() { bn_ip SW link set "p$1" "$2"; }
 topo_path_reset() { bn_exec SW nft reset counters table bridge bn_sw >/dev/null 2>&1; }
 topo_path() { bn_exec SW nft list counters table bridge bn_sw 2>/dev/null | awk '/counter cn_direct/{k="direct"}/counter cn_relay/{k="relay"}/bytes/{v[k]=$4}END{printf "direct %.0f relay %.0f\n",v["direct"],v["relay"]}'; }
 
-# topo_create T1..T5 [nat=..] [nat1=..] [nat2=..] [wan="k=v .."] [mtu=N] [offload=on|off]
+# topo_create T1..T5 [nat=..] [nat1=..] [nat2=..] [wan="k=v .."] [mtu=N] [offload=on|off] [udp=on|off]
 topo_create() {
-  local t="$1" nat=cone nat1="" nat2="" wan="" a; shift; BN_MTU=1500 BN_OFFLOAD=on
-  for a in "$@"; do case "$a" in nat=*) nat="${a#*=}";; nat1=*) nat1="${a#*=}";; nat2=*) nat2="${a#*=}";; wan=*) wan="${a#*=}";; mtu=*) BN_MTU="${a#*=}";; offload=*) BN_OFFLOAD="${a#*=}";; *) bn_die "unknown option $a"; return 1;; esac; done
+  local t="$1" nat=cone nat1="" nat2="" wan="" udp=on a; shift; BN_MTU=1500 BN_OFFLOAD=on
+  for a in "$@"; do case "$a" in nat=*) nat="${a#*=}";; nat1=*) nat1="${a#*=}";; nat2=*) nat2="${a#*=}";; wan=*) wan="${a#*=}";; mtu=*) BN_MTU="${a#*=}";; offload=*) BN_OFFLOAD="${a#*=}";; udp=*) udp="${a#*=}";; *) bn_die "unknown option $a"; return 1;; esac; done
   topo_destroy
   mkdir -p "$BN_STATE/log" "$BN_STATE/run"; : > "$BN_STATE/pids"
   BN_TOPO="$t"; _bn_switch || return 1
@@ -237,6 +238,7 @@ topo_create() {
   echo "$BN_TOPO $BN_HOSTS" > "$BN_STATE/topo"
   # T1, T5 and T3 need no counters; give every topology the block chain
   case "$t" in T1|T3|T5) _bn_swnft "";; esac
+  [ "$udp" = on ] || topo_block_udp A
 }
 topo_destroy() {
   [ -n "${BN_P:-}" ] || return 0
