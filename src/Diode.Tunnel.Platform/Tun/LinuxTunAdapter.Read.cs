@@ -47,57 +47,48 @@ public sealed partial class LinuxTunAdapter
     }
 
     /// <returns>Packet length, or -1 if none is waiting.</returns>
-    private unsafe int ReadPacket(int fd, PacketBuffer buffer)
-    {
+    private unsafe int ReadPacket(int fd, PacketBuffer buffer) =>
         // The array is pinned for life and Headroom + MaxPacketLength + 1 lies within it (tailroom).
-        Libc.IoVec vector = new() { Base = Room(buffer), Length = (nuint)buffer.MaxPacketLength + 1 };
-        return ReadVectors(fd, &vector, 1);
-    }
+        Read(fd, Room(buffer), buffer.MaxPacketLength + 1);
 
     /// <summary>
-    /// Reads into a slot; what does not fit goes into the spare buffer of the batch, which then takes the slot. So small packets
-    /// keep small buffers, and only super-packets take large ones.
+    /// Reads into the spare buffer of the batch, which then takes the slot if the packet needs it; smaller ones are copied into the
+    /// slot's own. So small packets keep small buffers, and only super-packets take large ones. The copy of an ordinary packet costs less
+    /// than scattering the read over two buffers.
     /// </summary>
     /// <returns>Packet length, or -1 if none is waiting.</returns>
     private unsafe int ReadWithHeader(int fd, PacketBatch batch)
     {
         PacketBuffer buffer = batch.Prepare(batch.Count);
-        Libc.IoVec* vectors = stackalloc Libc.IoVec[2];
-        vectors[0].Base = Room(buffer) - VirtioHeader.Length;
-        int room = buffer.MaxPacketLength;
-        int length;
-        if (buffer.IsLarge)
+        PacketBuffer landing = buffer.IsLarge ? buffer : batch.PrepareSpare();
+        int length = Read(fd, Room(landing) - VirtioHeader.Length, VirtioHeader.Length + landing.MaxPacketLength + 1);
+        if (length < 0)
         {
-            vectors[0].Length = (nuint)(VirtioHeader.Length + room + 1);
-            length = ReadVectors(fd, vectors, 1);
-            return length < 0 ? length : Math.Max(0, length - VirtioHeader.Length);
+            return length;
         }
 
-        PacketBuffer spare = batch.PrepareSpare();
-        vectors[0].Length = (nuint)(VirtioHeader.Length + room);
-        vectors[1].Base = Room(spare) + room;
-        vectors[1].Length = (nuint)(spare.MaxPacketLength - room + 1);
-        length = ReadVectors(fd, vectors, 2);
-        if (length <= VirtioHeader.Length + room)
+        if (length > VirtioHeader.Length + buffer.MaxPacketLength && landing != buffer)
         {
-            return length < 0 ? length : Math.Max(0, length - VirtioHeader.Length);
+            batch.UseSpare(batch.Count);
+        }
+        else if (landing != buffer)
+        {
+            int first = PacketBuffer.Headroom - VirtioHeader.Length;
+            landing.Array.AsSpan(first, length).CopyTo(buffer.Array.AsSpan(first));
         }
 
-        int first = PacketBuffer.Headroom - VirtioHeader.Length;
-        buffer.Array.AsSpan(first, VirtioHeader.Length + room).CopyTo(spare.Array.AsSpan(first));
-        batch.UseSpare(batch.Count);
-        return length - VirtioHeader.Length;
+        return Math.Max(0, length - VirtioHeader.Length);
     }
 
     private static unsafe byte* Room(PacketBuffer buffer) =>
         (byte*)Marshal.UnsafeAddrOfPinnedArrayElement(buffer.Array, PacketBuffer.Headroom);
 
     /// <returns>Bytes read, or -1 if nothing is waiting.</returns>
-    private unsafe int ReadVectors(int fd, Libc.IoVec* vectors, int count)
+    private unsafe int Read(int fd, byte* room, int roomLength)
     {
         while (true)
         {
-            nint length = Libc.ReadVectors(fd, vectors, count);
+            nint length = Libc.Read(fd, room, (nuint)roomLength);
             if (length >= 0)
             {
                 return (int)length;

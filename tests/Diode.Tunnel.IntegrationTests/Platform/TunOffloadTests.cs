@@ -109,21 +109,27 @@ public sealed class TunOffloadTests
             }
         });
         source.Start();
+        // When both programs are done nothing more is to be read.
+        Thread end = new(() =>
+        {
+            source.Join();
+            sink.Join();
+            bridge.TapA.Stop();
+        });
+        end.Start();
         PacketBatch batch = bridge.CreateBatch();
         PacketBuffer[] segments = bridge.RentSegments();
         Pump(10_000);
         Assert.Equal(0, AllocationProbe.Fewest(() => Pump(4000)));
         Assert.True(bridge.SuperPackets > 100);
-        while (source.IsAlive || sink.IsAlive)
-        {
-            Pump(1);
-        }
+        Pump(int.MaxValue);
+        end.Join();
 
         void Pump(int packets)
         {
-            for (int carried = 0; carried < packets && (source.IsAlive || sink.IsAlive);)
+            for (int carried = 0, last = 1; carried < packets && last > 0; carried += last)
             {
-                carried += bridge.Carry(bridge.TapA, toB, batch, segments);
+                last = bridge.Carry(bridge.TapA, toB, batch, segments);
             }
         }
 

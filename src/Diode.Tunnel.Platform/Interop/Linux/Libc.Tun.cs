@@ -20,9 +20,6 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "if_nametoindex", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial uint IfNameToIndex(string name);
 
-    [LibraryImport("libc", EntryPoint = "readv", SetLastError = true)]
-    internal static unsafe partial nint ReadVectors(int fd, IoVec* vectors, int count);
-
     [LibraryImport("libc", EntryPoint = "writev", SetLastError = true)]
     internal static unsafe partial nint WriteVectors(int fd, IoVec* vectors, int count);
 
