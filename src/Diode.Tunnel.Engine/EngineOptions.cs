@@ -55,6 +55,15 @@ public sealed record EngineOptions
     /// <summary>Whether the gateway is asked to forward <see cref="UdpPort"/> (PCP, NAT-PMP, UPnP). Default true.</summary>
     public bool MapPorts { get; init; } = true;
 
+    /// <summary>JSON-RPC endpoints of chains, as in <c>glmr=https://…</c>; several of a chain vouch for each other.</summary>
+    public IReadOnlyList<string> Chains { get; init; } = [];
+
+    /// <summary>How many endpoints have to agree before a device is admitted. Default 2; 1 trusts a single one.</summary>
+    public int ChainQuorum { get; init; } = 2;
+
+    /// <summary>How long the members of a contract count while the chain can't be read. Default 3 days.</summary>
+    public TimeSpan ChainStaleness { get; init; } = TimeSpan.FromDays(3);
+
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";
 }

@@ -3,6 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Diode.Tunnel.Engine.Identity;
 using Diode.Tunnel.Engine.Membership;
+using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 
@@ -64,10 +65,22 @@ public sealed partial class TunnelEngine
             cancellation);
     }
 
-    /// <summary>Joins the fleet of a manifest, or takes its newer version.</summary>
-    /// <exception cref="TunnelException">It is damaged, expired, older than what is held, or does not list this device.</exception>
+    /// <summary>
+    /// Joins the fleet of a manifest or takes its newer version, or joins the fleet of a contract: <c>0x…</c> or <c>chain:0x…</c>,
+    /// with a name for it after a blank.
+    /// </summary>
+    /// <exception cref="TunnelException">
+    /// It is damaged, expired, older than what is held, can't be read with enough assurance, or does not list this device.
+    /// </exception>
     public Task<FleetView> JoinFleetAsync(string document, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(document);
+        string[] words = document.Split((char[]?)null, 3, StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length is 1 or 2 && ChainFleetId.TryParse(words[0], out ChainFleetId contract))
+        {
+            return JoinChainFleetAsync(contract, words.Length == 2 ? words[1] : null, cancellation);
+        }
+
         return _loop.InvokeAsync(
             () =>
             {
@@ -105,8 +118,11 @@ public sealed partial class TunnelEngine
         return _loop.InvokeAsync(
             () =>
             {
-                _manifests.Remove(FindFleet(fleet).Operator);
-                RefreshFleets();
+                if (!TryLeaveChainFleet(fleet))
+                {
+                    _manifests.Remove(FindFleet(fleet).Operator);
+                    RefreshFleets();
+                }
             },
             cancellation);
     }
@@ -123,9 +139,14 @@ public sealed partial class TunnelEngine
             cancellation);
     }
 
-    /// <summary>Checks a manifest without taking it.</summary>
+    /// <summary>Checks a manifest, or reads the fleet of a contract, without joining it.</summary>
     public Task<(bool Valid, string Reason, FleetView? Fleet)> VerifyFleetAsync(string document, CancellationToken cancellation)
     {
+        if (ChainFleetId.TryParse(document, out ChainFleetId contract))
+        {
+            return VerifyChainFleetAsync(contract, cancellation);
+        }
+
         return _loop.InvokeAsync<(bool, string, FleetView?)>(
             () =>
             {

@@ -25,7 +25,7 @@ public sealed partial class TunnelEngine
     /// <summary>Re-reads what the store holds; expired fleets admit nobody.</summary>
     private void RefreshFleets()
     {
-        _fleets = [.. _manifests.Fleets.Select(FleetSnapshot.FromManifest)];
+        _fleets = [.. _manifests.Fleets.Select(FleetSnapshot.FromManifest), .. _chainFleets.Select(static f => f.Current).OfType<FleetSnapshot>()];
         ApplyFleets();
     }
 

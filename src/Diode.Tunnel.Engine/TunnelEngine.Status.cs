@@ -42,7 +42,7 @@ public sealed partial class TunnelEngine
                 e.Connection?.DroppedSends ?? 0,
                 e.IsExtra,
                 _ledger.Rows.FirstOrDefault(r => r.Relay == e.Uri.Address) is { } row ? MakeTicketView(row) : null))],
-            Fleets = [.. _manifests.Fleets.Select(MakeFleetView)],
+            Fleets = [.. _manifests.Fleets.Select(MakeFleetView), .. MakeChainFleetViews()],
             Peers =
             [
                 .. _mesh.Peers.Values.OrderBy(static p => p.FleetName).ThenBy(static p => p.Label)

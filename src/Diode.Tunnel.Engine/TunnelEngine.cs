@@ -17,7 +17,6 @@ using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
-using Diode.Tunnel.Platform.Storage;
 using Diode.Tunnel.Platform.Tls;
 using Microsoft.Extensions.Logging;
 
@@ -84,9 +83,9 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _tlsIdentity = new TlsIdentity(DeviceCertificate.Create(_keys.Identity), identity);
         System.Security.Cryptography.CryptographicOperations.ZeroMemory(identity);
         _changes = SystemChanges.Open(Path.Combine(options.StateDirectory, JournalName));
-        _manifests = new ManifestStore(
-            Path.Combine(options.StateDirectory, "fleets"), static (path, content) => AtomicFile.Write(path, content));
+        _manifests = new ManifestStore(FleetFolder, WriteFleetFile);
         _manifestFiles = [.. options.ManifestFiles.Select(path => new ManifestFileSource(path, _manifests))];
+        OpenChains();
         _loop = new EngineLoop(_logger, time);
         _filter = new PacketFilter();
         _ledger = new TicketLedger(
@@ -194,6 +193,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
 
         _disposed = true;
         await _loop.InvokeAsync(() => TakeDown("the daemon is stopping")).ConfigureAwait(false);
+        await CloseChainsAsync().ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);
         _changes.Dispose();
         _tlsSessions.Dispose();
@@ -292,6 +292,8 @@ public sealed partial class TunnelEngine : IAsyncDisposable
             Log.ManifestProblem(_logger, problem);
         }
 
+        LoadChainFleets();
+
         // The kill switch of a dead predecessor stays until this process has put its own in place. Where the state file is lost, nobody
         // knows whether an exit was wanted: it stays until the user opens it.
         bool keepGuard = _state.Current is { WantUp: true, Exit: not null } || _state.Warning is not null;
@@ -307,6 +309,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private void Tick()
     {
         PollManifests();
+        PollChainFleets();
         if (_up is null)
         {
             return;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Diode.Tunnel.Control.Models;
 
 namespace Diode.Tunnel.Cli.Commands;
 
@@ -25,8 +26,23 @@ internal static class FleetCommand
         HelpName = "FLEET",
     };
 
+    /// <summary>What a fleet is joined or verified by.</summary>
+    internal const string SourceDescription =
+        "The signed manifest (- reads standard input), or the address of a fleet contract: 0x… or CHAIN:0x….";
+
+    /// <summary>The address of a contract as it is, with a name for it; anything else names a file, whose text is returned.</summary>
+    internal static async Task<ManifestRequest> ReadSourceAsync(string source, string? name, CancellationToken cancellationToken)
+    {
+        string address = source[(source.IndexOf(':', StringComparison.Ordinal) + 1)..];
+        bool isContract = address.Length == 42 && address.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
+            && address[2..].All(char.IsAsciiHexDigit);
+        return isContract
+            ? new ManifestRequest { Document = name is null ? source : $"{source} {name}" }
+            : await ManifestFile.ReadAsync(source, cancellationToken);
+    }
+
     /// <summary>Shows the fleet after a change.</summary>
-    internal static int Show(CliRun run, Control.Models.FleetResult result)
+    internal static int Show(CliRun run, FleetResult result)
     {
         run.Show(result, json => json.FleetResult, writer =>
             writer.WriteLine(Output.SafeText.Of(Output.FleetText.Line(result.Fleet))));

@@ -7,9 +7,10 @@ internal static class JoinFleetCommand
 {
     internal static Command Create(CliShell shell)
     {
-        var file = new Argument<string>("FILE") { Description = "The signed manifest; - reads standard input." };
-        var command = new Command("join", "Join the fleet of a manifest, or take its newer version.") { file };
+        var file = new Argument<string>("FILE|CONTRACT") { Description = FleetCommand.SourceDescription };
+        var name = new Option<string?>("--name") { Description = "Name for the fleet of a contract on this machine.", HelpName = "NAME" };
+        var command = new Command("join", "Join the fleet of a manifest or a contract, or take a manifest's newer version.") { file, name };
         return shell.Handle(command, async (parsed, run, cancellationToken) => FleetCommand.Show(run, await run.Client.JoinFleetAsync(
-            await ManifestFile.ReadAsync(parsed.GetRequiredValue(file), cancellationToken), cancellationToken)));
+            await FleetCommand.ReadSourceAsync(parsed.GetRequiredValue(file), parsed.GetValue(name), cancellationToken), cancellationToken)));
     }
 }

@@ -9,18 +9,19 @@ internal static class VerifyFleetCommand
 {
     internal static Command Create(CliShell shell)
     {
-        var file = new Argument<string>("FILE") { Description = "The signed manifest; - reads standard input." };
-        var command = new Command("verify", "Check signature, dates and form of a manifest (0 good, 7 bad).") { file };
+        var file = new Argument<string>("FILE|CONTRACT") { Description = FleetCommand.SourceDescription };
+        var command = new Command("verify", "Check a manifest's signature, dates and form, or read a contract and say how its members are known (0 good, 7 bad).") { file };
         return shell.Handle(command, async (parsed, run, cancellationToken) =>
         {
             FleetVerification verdict = await run.Client.VerifyFleetAsync(
-                await ManifestFile.ReadAsync(parsed.GetRequiredValue(file), cancellationToken), cancellationToken);
+                await FleetCommand.ReadSourceAsync(parsed.GetRequiredValue(file), null, cancellationToken), cancellationToken);
             run.Show(verdict, json => json.FleetVerification, writer =>
             {
                 writer.WriteLine(verdict.Valid ? "valid" : "NOT VALID: " + SafeText.Of(verdict.Reason ?? "no reason given"));
                 if (verdict.Fleet is FleetDetails fleet)
                 {
                     writer.WriteLine(SafeText.Of(FleetText.Line(fleet)));
+                    writer.WriteLine(SafeText.Of(fleet.Assurance));
                     run.Table(FleetText.Members([fleet]));
                 }
             });

@@ -151,7 +151,10 @@ public sealed record RemoveMemberRequest
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 public sealed record ManifestRequest
 {
-    /// <summary>The manifest, exactly as it stands in the file.</summary>
+    /// <summary>
+    /// The manifest, exactly as it stands in the file; or the address of a fleet contract, <c>0x…</c> or <c>chain:0x…</c>, for joining with a
+    /// name for the fleet after a blank.
+    /// </summary>
     public required string Document { get; init; }
 }
 

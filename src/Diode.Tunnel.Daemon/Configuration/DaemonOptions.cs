@@ -66,6 +66,15 @@ public sealed record DaemonOptions
     /// <summary>Chain of the tickets: 1284 Moonbeam, 15 Diode L1, or another number.</summary>
     public int TicketChain { get; init; } = 1284;
 
+    /// <summary>JSON-RPC endpoints of chains, <c>CHAIN=URL</c>.</summary>
+    public IReadOnlyList<string> Chains { get; init; } = [];
+
+    /// <summary>How many endpoints of a chain have to agree.</summary>
+    public int ChainQuorum { get; init; } = 2;
+
+    /// <summary>How long the members of a contract count while the chain can't be read, hours.</summary>
+    public int ChainStaleness { get; init; } = 72;
+
     /// <summary>Whether to ask relays for deflated frames.</summary>
     public bool CompressRelays { get; init; }
 
@@ -114,6 +123,12 @@ public sealed record DaemonOptions
                 (o, v) => o with { TrafficBudgetPerRelay = OptionText.Size(v[0]) }),
             new("ticket-chain", "ID", "Chain id of the tickets (default 1284, Moonbeam; 15, Diode L1, makes tickets of version 1).", false,
                 (o, v) => o with { TicketChain = OptionText.Number(v[0], 1, int.MaxValue) }),
+            new("chain", "CHAIN=URL", "JSON-RPC endpoint to read fleet contracts by; CHAIN is diode, glmr, base, sapphire, av or an id; several of independent operators.", true,
+                (o, v) => o with { Chains = [.. v] }),
+            new("chain-quorum", "NUMBER", "How many endpoints of a chain have to agree before a device is admitted (default 2).", false,
+                (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),
+            new("chain-staleness", "HOURS", "How long the members of a contract count while the chain can't be read (default 72).", false,
+                (o, v) => o with { ChainStaleness = OptionText.Number(v[0], 1, 8760) }),
             new("paths", "WAYS", "Ways to peers: auto, relay (peers do not learn this machine's addresses) or stream (no UDP; default auto).", false,
                 (o, v) => o with { Paths = OptionText.Paths(v[0]) }),
             new("udp-port", "PORT", "UDP port for direct paths; another if it is taken, 0 = any (default 41042).", false,

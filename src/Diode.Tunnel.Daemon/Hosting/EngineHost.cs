@@ -37,6 +37,9 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             Paths = options.Paths,
             UdpPort = options.UdpPort,
             MapPorts = options.MapPorts,
+            Chains = options.Chains,
+            ChainQuorum = options.ChainQuorum,
+            ChainStaleness = TimeSpan.FromHours(options.ChainStaleness),
             Version = ProgramVersion.Text,
         };
         try

@@ -52,8 +52,9 @@ public sealed record AccountState(BigInteger Nonce, BigInteger Balance, Hash256 
             return verdict == ProofVerdict.Absent;
         }
 
+        // Zero has no place in a trie; development nodes keep it there all the same, as the empty number.
         var reader = new RlpReader(encoded);
-        if (!reader.TryReadBytes(out ReadOnlySpan<byte> number) || !reader.IsEmpty || number.Length is 0 or > Hash256.Length)
+        if (!reader.TryReadBytes(out ReadOnlySpan<byte> number) || !reader.IsEmpty || number.Length > Hash256.Length)
         {
             return false;
         }

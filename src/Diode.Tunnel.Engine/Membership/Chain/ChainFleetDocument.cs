@@ -1,0 +1,45 @@
+using System.Text.Json.Serialization;
+
+namespace Diode.Tunnel.Engine.Membership.Chain;
+
+/// <summary>A fleet on a chain as it lies in the state folder.</summary>
+internal sealed record ChainFleetDocument
+{
+    /// <summary>Version of this form.</summary>
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Prefix of the chain.</summary>
+    public required string Chain { get; init; }
+
+    /// <summary>The contract.</summary>
+    public required string Contract { get; init; }
+
+    /// <summary>Name of the fleet in host names.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Block of the last reading; 0 before the first.</summary>
+    public ulong Block { get; init; }
+
+    /// <summary>Time of that block.</summary>
+    public DateTimeOffset BlockTime { get; init; }
+
+    /// <summary>When it was last verified.</summary>
+    public DateTimeOffset Verified { get; init; }
+
+    /// <summary>How it was known.</summary>
+    public FleetAssurance Assurance { get; init; }
+
+    /// <summary>The same for people.</summary>
+    public string Text { get; init; } = "";
+
+    /// <summary>Storage root, if it was proven.</summary>
+    public string? StorageRoot { get; init; }
+
+    /// <summary>The devices.</summary>
+    public IReadOnlyList<string> Devices { get; init; } = [];
+}
+
+/// <summary>Source-generated reading and writing.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(ChainFleetDocument))]
+internal sealed partial class ChainFleetContext : JsonSerializerContext;

@@ -1,0 +1,192 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.JsonRpc;
+
+namespace Diode.Tunnel.Engine.Membership.Chain;
+
+/// <summary>
+/// A fleet whose members a contract decides. Keeps the last verified reading in a file, so that a restart with everything
+/// unreachable still knows the members; after the longest staleness it admits nobody.
+/// </summary>
+internal sealed class ChainFleetSource : IFleetSource
+{
+    /// <summary>Ending of the files.</summary>
+    public const string Suffix = ".chain.json";
+
+    // Shorter gaps are no news: one missed poll must not change what status says.
+    private static readonly TimeSpan CachedAfter = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(1);
+
+    private readonly string _path;
+    private readonly StateFileWriter _write;
+    private readonly ChainFleetReader? _reader;
+    private readonly TimeSpan _staleness;
+    private ChainFleetReading? _reading;
+    private DateTimeOffset _verified;
+    private DateTimeOffset _saved;
+    private FleetSnapshot? _current;
+
+    /// <summary>Creates a source; it knows nothing before <see cref="Load"/> or a refresh.</summary>
+    /// <param name="chain">Prefix of the chain.</param>
+    /// <param name="contract">The contract.</param>
+    /// <param name="name">Name of the fleet in host names.</param>
+    /// <param name="reader">How the contract is read; null where the chain is not configured any more.</param>
+    /// <param name="folder">Where the last reading is kept.</param>
+    /// <param name="writer">How files are replaced.</param>
+    /// <param name="staleness">How long a reading that can't be confirmed counts.</param>
+    public ChainFleetSource(
+        string chain, Address contract, string name, ChainFleetReader? reader, string folder, StateFileWriter writer, TimeSpan staleness)
+    {
+        (Chain, Fleet, Name) = (chain, contract, name);
+        _reader = reader;
+        _path = Path.Combine(folder, contract + Suffix);
+        _write = writer;
+        _staleness = staleness;
+    }
+
+    /// <inheritdoc/>
+    public Address Fleet { get; }
+
+    /// <summary>Prefix of the chain.</summary>
+    public string Chain { get; }
+
+    /// <summary>Name of the fleet in host names.</summary>
+    public string Name { get; }
+
+    /// <summary>Why the last refresh brought nothing; null if it did.</summary>
+    public string? Problem { get; private set; }
+
+    /// <summary>When the members were last verified.</summary>
+    public DateTimeOffset Verified => _verified;
+
+    /// <inheritdoc/>
+    public FleetSnapshot? Current => Volatile.Read(ref _current);
+
+    /// <summary>The fleets in a folder. Damaged files are left out and reported.</summary>
+    public static List<ChainFleetSource> Load(
+        string folder, Func<string, ChainFleetReader?> findReader, StateFileWriter writer, TimeSpan staleness, List<string> problems)
+    {
+        var sources = new List<ChainFleetSource>();
+        string[] paths = Directory.Exists(folder) ? Directory.GetFiles(folder, "*" + Suffix) : [];
+        foreach (string path in paths.Order(StringComparer.Ordinal))
+        {
+            try
+            {
+                ChainFleetDocument? document = JsonSerializer.Deserialize(File.ReadAllBytes(path), ChainFleetContext.Default.ChainFleetDocument);
+                if (document is { Schema: 1 } && Address.TryParse(document.Contract, out Address contract) && FleetLabel.IsValid(document.Name))
+                {
+                    var source = new ChainFleetSource(
+                        document.Chain, contract, document.Name, findReader(document.Chain), folder, writer, staleness);
+                    source.Restore(document);
+                    sources.Add(source);
+                    continue;
+                }
+
+                problems.Add($"{path} is no fleet on a chain");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or FormatException)
+            {
+                problems.Add($"{path} can't be read: {e.Message}");
+            }
+        }
+
+        return sources;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<bool> RefreshAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        FleetSnapshot? before = Current;
+        EvmResult<ChainFleetReading> result = _reader is null
+            ? new(null, $"no endpoint of chain '{Chain}' is configured")
+            : await _reader.ReadAsync(Fleet, _reading, cancellationToken).ConfigureAwait(false);
+        Problem = result.Failure;
+        if (result.IsOk)
+        {
+            bool changed = _reading is null || !_reading.Devices.SequenceEqual(result.Value.Devices);
+            _reading = result.Value;
+            _verified = now;
+            Publish(_reading.Assurance, _reading.Text);
+            if (changed || now - _saved > SaveInterval)
+            {
+                Save(now);
+            }
+        }
+        else if (_reading is not null && now - _verified > CachedAfter)
+        {
+            Publish(
+                FleetAssurance.Cached,
+                string.Create(CultureInfo.InvariantCulture, $"cached at {_verified:yyyy-MM-ddTHH:mm:ssZ} (block {_reading.Block}, {_reading.Text}); now {Problem}"));
+        }
+
+        FleetSnapshot? after = Current;
+        return !ReferenceEquals(before, after)
+            && (before is null || after is null || before.Expires != after.Expires || before.Assurance != after.Assurance
+                || !before.Members.SequenceEqual(after.Members));
+    }
+
+    /// <summary>Forgets what is kept in the file.</summary>
+    /// <exception cref="IOException">The file can't be removed.</exception>
+    public void Delete()
+    {
+        File.Delete(_path + ".last");
+        File.Delete(_path);
+    }
+
+    /// <summary>Writes what is known to the file; a full disk must not cost anybody the mesh.</summary>
+    public void Save(DateTimeOffset now)
+    {
+        var document = new ChainFleetDocument
+        {
+            Chain = Chain,
+            Contract = Fleet.ToString(),
+            Name = Name,
+            Block = _reading?.Block ?? 0,
+            BlockTime = _reading?.BlockTime ?? default,
+            Verified = _verified,
+            Assurance = _reading?.Assurance ?? FleetAssurance.Cached,
+            Text = _reading?.Text ?? "",
+            StorageRoot = _reading?.StorageRoot?.ToString(),
+            Devices = [.. (_reading?.Devices ?? []).Select(static d => d.ToString())],
+        };
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+            _write(_path, JsonSerializer.SerializeToUtf8Bytes(document, ChainFleetContext.Default.ChainFleetDocument));
+            _saved = now;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Problem = $"{_path} can't be written: {e.Message}";
+        }
+    }
+
+    private void Restore(ChainFleetDocument document)
+    {
+        if (document.Block == 0)
+        {
+            return;
+        }
+
+        Hash256? root = Hash256.TryParse(document.StorageRoot, out Hash256 parsed) ? parsed : null;
+        _reading = new ChainFleetReading(
+            document.Block, document.BlockTime, [.. document.Devices.Select(Address.Parse)], document.Assurance, document.Text, root);
+        _verified = document.Verified;
+        Publish(
+            FleetAssurance.Cached,
+            string.Create(CultureInfo.InvariantCulture, $"cached at {_verified:yyyy-MM-ddTHH:mm:ssZ} (block {_reading.Block}, {_reading.Text})"));
+    }
+
+    private void Publish(FleetAssurance assurance, string text)
+    {
+        ImmutableArray<Address> devices = _reading!.Devices;
+        var snapshot = new FleetSnapshot(
+            Fleet, Name, _reading.Block, _verified + _staleness, devices.Select(static d => new FleetMember(d, LabelOf(d))), assurance, text);
+        Volatile.Write(ref _current, snapshot);
+    }
+
+    // The contract has no labels; addresses are not labels, so their digits get a letter.
+    private static string LabelOf(Address device) => "d" + device.ToString()[2..];
+}
