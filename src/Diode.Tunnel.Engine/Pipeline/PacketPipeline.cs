@@ -25,7 +25,7 @@ internal sealed partial class PacketPipeline(
     PacketPool pool,
     EngineClock clock,
     PipelineSnapshot initial,
-    Action<TunnelPeer> wantPeer)
+    Action<TunnelPeer> wantPeer) : IAsyncDisposable
 {
     private readonly long[] _drops = new long[(int)PipelineDrop.Count];
     private readonly TouchedPaths _outboundPaths = new();
@@ -97,6 +97,12 @@ internal sealed partial class PacketPipeline(
 
         _crew?.Dispose();
         _crew = null;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync()
+    {
+        return new ValueTask(StopAsync());
     }
 
     private static bool IsVirtual(PipelineSnapshot snapshot, in PacketAddress address)

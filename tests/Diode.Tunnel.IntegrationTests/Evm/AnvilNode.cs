@@ -33,7 +33,8 @@ public sealed class AnvilNode : IDisposable
         _process = new Process
         {
             StartInfo = new ProcessStartInfo(
-                Program, [.. Arguments(address, port), .. options]) { RedirectStandardOutput = true, RedirectStandardError = true },
+                Program, [.. Arguments(address, port), .. options])
+            { RedirectStandardOutput = true, RedirectStandardError = true },
         };
         _process.OutputDataReceived += static (_, _) => { };
         _process.ErrorDataReceived += static (_, _) => { };

@@ -95,7 +95,12 @@ public sealed class EvmClientTests : IDisposable
         BigInteger gas = Ok(await _client.EstimateGasAsync(key.Address, null, creation, default));
         SignedTransaction create = new EthereumTransaction
         {
-            ChainId = Chain, Nonce = 0, Data = creation, GasLimit = (ulong)gas, GasPrice = 2 * price, MaxPriorityFee = Ok(await _client.GetPriorityFeeAsync(default)),
+            ChainId = Chain,
+            Nonce = 0,
+            Data = creation,
+            GasLimit = (ulong)gas,
+            GasPrice = 2 * price,
+            MaxPriorityFee = Ok(await _client.GetPriorityFeeAsync(default)),
         }.Sign(key);
         Assert.Equal(create.Hash, Ok(await _client.SendAsync(create.Raw, default)));
         Assert.True(await Succeeds(create.Hash));
@@ -105,7 +110,12 @@ public sealed class EvmClientTests : IDisposable
         Address device = Devices(1)[0];
         SignedTransaction add = new EthereumTransaction
         {
-            ChainId = Chain, Nonce = 1, To = fleet, Data = FleetCalls.SetAllowed(device, true), GasLimit = 200_000, GasPrice = 2 * price,
+            ChainId = Chain,
+            Nonce = 1,
+            To = fleet,
+            Data = FleetCalls.SetAllowed(device, true),
+            GasLimit = 200_000,
+            GasPrice = 2 * price,
         }.Sign(key);
         Assert.Equal(add.Hash, Ok(await _client.SendAsync(add.Raw, default)));
         Assert.True(await Succeeds(add.Hash));

@@ -1,7 +1,6 @@
 using System.Numerics;
 using System.Text;
 using System.Text.Json.Nodes;
-using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Xunit;

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Tun.Offload;
 using Diode.Tunnel.Testing;
