@@ -163,7 +163,9 @@ internal sealed partial class PathManager
                 return;
             }
 
-            PathRoute? route = paths.Session.Agent.Routes.FirstOrDefault(r => ReferenceEquals(r.Tag, stream));
+            // The ends may not agree yet which of two ports is the newer: either will do.
+            PathRoute? route = paths.Session.Agent.Routes.FirstOrDefault(r => ReferenceEquals(r.Tag, stream))
+                ?? paths.Session.Agent.Routes.FirstOrDefault(static r => r.Kind == PathKind.RelayStream);
             if (route is not null && paths.Session.Receive(datagram, route, default, now) is not null)
             {
                 paths.Publish();

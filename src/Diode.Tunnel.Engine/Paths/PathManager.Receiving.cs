@@ -58,7 +58,7 @@ internal sealed partial class PathManager
         buffer.Length = end - start;
         if (_bySource.TryGetValue(source, out UdpPath? path))
         {
-            path.CountReceived();
+            path.CountReceived(end - start);
         }
 
         _events.OnUdpDatagrams(socket, path is null ? FindUnknown(source) : path, buffer, segmentSize);

@@ -32,6 +32,7 @@ internal sealed partial class PathManager : IDisposable
     private readonly Dictionary<ulong, PeerPaths> _byId = [];
     private readonly ConcurrentDictionary<EndpointAddress, UdpPath> _bySource = new();
     private readonly List<(IPath Path, byte[] Datagram)> _outbox = [];
+    private readonly List<(Relays.RelayConnection Relay, long Bytes)> _charges = [];
     private readonly AutoResetEvent _wake = new(false);
     private Task? _running;
     private volatile bool _stopped;
@@ -112,6 +113,11 @@ internal sealed partial class PathManager : IDisposable
         _events.OnRelayPortWanted(peer);
     }
 
+    internal void Charge(Relays.RelayConnection relay, long bytes)
+    {
+        _charges.Add((relay, bytes));
+    }
+
     internal void Unused(RelayUdpPort port)
     {
         _events.OnRelayPortUnused(port);
@@ -169,6 +175,7 @@ internal sealed partial class PathManager : IDisposable
             }
 
             SendOutbox();
+            PayCharges();
             foreach (TunnelPeer peer in changed ?? [])
             {
                 _events.OnPathChosen(peer);
@@ -176,6 +183,21 @@ internal sealed partial class PathManager : IDisposable
 
             long wait = Math.Max(0, next - _clock.Now);
             _wake.WaitOne(TimeSpan.FromTicks(wait) + TimeSpan.FromMilliseconds(1));
+        }
+    }
+
+    private void PayCharges()
+    {
+        (Relays.RelayConnection Relay, long Bytes)[] charges;
+        lock (_gate)
+        {
+            charges = [.. _charges];
+            _charges.Clear();
+        }
+
+        foreach ((Relays.RelayConnection relay, long bytes) in charges)
+        {
+            relay.CountUdpBytes(bytes);
         }
     }
 

@@ -57,6 +57,7 @@ internal sealed partial class PeerPaths
         for (int i = _ports.Count - 1; i >= 0; i--)
         {
             PathRoute route = _ports[i].Route;
+            Charge(_ports[i]);
             bool isCurrent = ReferenceEquals(route, agent.Current);
             bool isUseless = route.ProvenAt == 0 && now - route.Since > ProofTime;
             bool isDead = !isCurrent && route.ProvenAt != 0 && route.Lost >= PathTimings.LostForDead;
@@ -83,8 +84,19 @@ internal sealed partial class PeerPaths
         }
     }
 
+    /// <summary>Relays charge what goes through their ports; the session that pays cannot see it by itself.</summary>
+    private void Charge((PathRoute Route, RelayUdpPort Port) entry)
+    {
+        if (entry.Route.Tag is UdpPath path && path.CarriedBytes is long carried && carried > path.ChargedBytes)
+        {
+            _manager.Charge(entry.Port.Relay, carried - path.ChargedBytes);
+            path.ChargedBytes = carried;
+        }
+    }
+
     private void DropPort(int index, long now)
     {
+        Charge(_ports[index]);
         (PathRoute route, RelayUdpPort port) = _ports[index];
         _ports.RemoveAt(index);
         Session.Agent.Remove(route, now);

@@ -15,6 +15,8 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     private IPath? _fallback;
     private long _sent;
     private long _received;
+    private long _sentBytes;
+    private long _receivedBytes;
     private int _maxDatagram = PathTimings.LeastDatagram;
     private bool _usedFallback;
     private bool _closed;
@@ -63,6 +65,12 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     /// <inheritdoc/>
     public long ReceivedDatagrams => Volatile.Read(ref _received);
 
+    /// <summary>Bytes both ways; what a relay charges for its ports. Of what is sent only that by relays is counted.</summary>
+    public long CarriedBytes => Volatile.Read(ref _sentBytes) + Volatile.Read(ref _receivedBytes);
+
+    /// <summary>How much of <see cref="CarriedBytes"/> was told to the session that pays. For the owner of the path.</summary>
+    public long ChargedBytes { get; set; }
+
     /// <summary>Address and port as the handshake limiter wants them.</summary>
     public static byte[] MakeSourceId(in EndpointAddress remote)
     {
@@ -88,6 +96,11 @@ internal sealed class UdpPath : IPath, IRouteTraffic
         }
 
         Interlocked.Increment(ref _sent);
+        if (Kind == PathKind.RelayUdp)
+        {
+            Interlocked.Add(ref _sentBytes, train.Length);
+        }
+
         if (Math.Min(segmentSize, train.Length) <= MaxDatagram)
         {
             return _transport.Send(_remote, train, segmentSize);
@@ -119,9 +132,10 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     }
 
     /// <summary>Counts datagrams that came from the far end's address. Receive thread only.</summary>
-    public void CountReceived()
+    public void CountReceived(int bytes)
     {
         Volatile.Write(ref _received, _received + 1);
+        Volatile.Write(ref _receivedBytes, _receivedBytes + bytes);
     }
 
     /// <summary>Nothing is sent any more.</summary>

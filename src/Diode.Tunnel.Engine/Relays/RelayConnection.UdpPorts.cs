@@ -51,6 +51,20 @@ internal sealed partial class RelayConnection
         return accept && isOpen ? PlaceOf(request.Port) : null;
     }
 
+    /// <summary>So many bytes went through UDP ports of the relay: they are charged, so tickets must cover them.</summary>
+    public void CountUdpBytes(long bytes)
+    {
+        lock (_gate)
+        {
+            if (IsReady)
+            {
+                _session.AddExternalUsage(bytes);
+            }
+        }
+
+        Flush();
+    }
+
     /// <summary>Ends a UDP port.</summary>
     public void CloseUdpPort(ushort port)
     {

@@ -39,6 +39,20 @@ public sealed class PathChoiceTests
         Assert.True(laptop.Pings(server.Ipv6));
         Assert.Contains("packets 0 ", world.Net.Check("inet", "nft", "list", "counter", "inet", "straight", "straight"), StringComparison.Ordinal);
 
+        // More than the relay carries unpaid: tickets cover what its UDP port carries.
+        server.Check("publish", "5201", "--to", "fleet");
+        using (HostedProcess sink = world.Net.Start("server", "iperf3", "-s", "-1"))
+        {
+            Thread.Sleep(500);
+            CommandResult sent = laptop.Run("iperf3", "-c", server.Ipv4, "-b", "100M", "-t", "8");
+            Assert.True(sent.ExitCode == 0, sent.Output);
+        }
+
+        DaemonStatus after = laptop.Status();
+        Assert.Equal(PathKind.RelayUdp, after.Peers[0].Path.Kind);
+        Assert.Empty(after.Health);
+        Assert.True(after.Relays[0].Ticket!.TotalBytes > 50_000_000, $"{after.Relays[0].Ticket!.TotalBytes} bytes signed");
+
         // Without traffic for a peer that has gone, the stream is there again when it comes back.
         server.Stop();
         server.Start();

@@ -71,6 +71,9 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
                 Since = now,
                 MaxDatagram = ushort.MaxValue,
                 Search = LengthSearch.Done,
+
+                // A way out of a dead one, if it answers.
+                NextPing = Current is { Lost: > 0 } ? now : long.MaxValue,
             };
             StartCounting(stream);
             _routes.Add(stream);

@@ -19,7 +19,6 @@ internal sealed class ProbeSession : IPathAgentOutput, IDisposable
     private const long AnswerGap = TimeSpan.TicksPerSecond / 100;
 
     private readonly IProbeOutput _output;
-    private readonly byte[] _buffer = new byte[ProbeMessage.MaxLength];
     private ProbeSecret? _previous;
     private ProbeSecret? _theirs;
     private long _answerTime;
@@ -103,8 +102,9 @@ internal sealed class ProbeSession : IPathAgentOutput, IDisposable
             return null;
         }
 
-        ProbeMessage.WritePong(_buffer, _theirs.Id, _theirs.NextCounter(), probe.Transaction, source, _theirs.Key);
-        _output.SendProbe(route, _buffer.AsSpan(0, ProbeMessage.Length));
+        Span<byte> pong = stackalloc byte[ProbeMessage.Length];
+        ProbeMessage.WritePong(pong, _theirs.Id, _theirs.NextCounter(), probe.Transaction, source, _theirs.Key);
+        _output.SendProbe(route, pong);
         Agent.OnPing(route, now);
         return route;
     }
@@ -128,7 +128,8 @@ internal sealed class ProbeSession : IPathAgentOutput, IDisposable
     {
         if (_theirs is { } theirs)
         {
-            Span<byte> ping = _buffer.AsSpan(0, length);
+            Span<byte> ping = stackalloc byte[ProbeMessage.MaxLength];
+            ping = ping[..length];
             ProbeMessage.WritePing(ping, theirs.Id, theirs.NextCounter(), transaction, theirs.Key);
             _output.SendProbe(route, ping);
         }

@@ -147,6 +147,21 @@ public sealed class PathAgentTests
     }
 
     [Fact]
+    public void A_new_stream_takes_over_from_a_dead_way_at_once()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(2 * Second);
+        world.StreamIsUp = false;
+        world.A.Agent.SetStream(null, null, world.Now);
+        (world.A.IsMute, world.B.IsMute) = (true, true);
+        world.Talk(3 * Second);
+        Assert.Equal(PathKind.DirectUdp, world.A.Kind);
+        world.StreamIsUp = true;
+        world.A.RenewStream();
+        world.Until(() => world.A.Kind == PathKind.RelayStream, 300 * Ms);
+    }
+
+    [Fact]
     public void Without_a_relay_the_direct_way_lives_on()
     {
         PathWorld world = new PathWorld().Introduce();

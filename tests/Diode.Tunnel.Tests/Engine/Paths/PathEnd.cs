@@ -62,6 +62,13 @@ internal sealed class PathEnd : IProbeOutput
         Other.NextAt = 0;
     }
 
+    public void RenewStream()
+    {
+        Traffic stream = new();
+        Agent.SetStream(stream, stream, _world.Now);
+        NextAt = 0;
+    }
+
     public void Step()
     {
         NextAt = Agent.Advance(_world.Now);
