@@ -9,6 +9,9 @@ namespace Diode.Tunnel.Platform.Tun;
 /// <summary>Making the device and finding out what it can.</summary>
 public sealed partial class LinuxTunAdapter
 {
+    private const int BusyAttempts = 10;
+    private const int BusyWaitMs = 20;
+
     /// <summary>Creates the device in the network namespace of the calling thread and sets its MTU.</summary>
     /// <exception cref="PlatformException">No TUN support, no permission or the name is in use.</exception>
     public static LinuxTunAdapter Open(TunOptions options)
@@ -114,9 +117,16 @@ public sealed partial class LinuxTunAdapter
         Libc.IfReq request = default;
         name.CopyTo(new Span<byte>(request.Name, Libc.IFNAMSIZ));
         request.Flags = (short)(Libc.IFF_TUN | Libc.IFF_NO_PI | (withHeader ? Libc.IFF_VNET_HDR : 0));
-        if (Libc.Ioctl(fd, Libc.TUNSETIFF, &request) < 0)
+        for (int attempt = 1; Libc.Ioctl(fd, Libc.TUNSETIFF, &request) < 0; attempt++)
         {
-            throw AttachFailed(displayName, Marshal.GetLastPInvokeError());
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Libc.EBUSY || attempt == BusyAttempts)
+            {
+                throw AttachFailed(displayName, errno);
+            }
+
+            // A program this process is just starting holds our closed descriptor until its exec: an adapter of before is still there.
+            _ = Libc.Poll(null, 0, BusyWaitMs);
         }
     }
 
