@@ -116,6 +116,36 @@ public sealed class ChainFleetTests : IDisposable
         Assert.False(source.Current.TryGetMember(removed, out _));
     }
 
+    /// <summary>Neither thousands of invented devices nor slowness keeps the true members out.</summary>
+    [Fact]
+    public async Task A_liar_does_not_crowd_out_the_members()
+    {
+        Address[] invented = Devices(30_000);
+        IJsonRpcTransport flooding = new TamperingTransport(Http(), "flooder", (method, parameters, truth) =>
+        {
+            string data = method == "eth_call" ? parameters[0]!["data"]!.GetValue<string>() : "";
+            if (data.StartsWith(CountSelector, StringComparison.Ordinal))
+            {
+                truth["result"] = "0x" + invented.Length.ToString("x64", null);
+            }
+            else if (data.StartsWith(ListSelector, StringComparison.Ordinal))
+            {
+                object[] range = AbiText.Decode("uint256,uint256", Convert.FromHexString(data[10..]));
+                truth["result"] = DeployedContract.Hex(AbiText.Encode(
+                    "address[]", invented.Skip((int)(System.Numerics.BigInteger)range[0]).Take((int)(System.Numerics.BigInteger)range[1]).Cast<object>().ToArray() as object));
+            }
+
+            return truth;
+        });
+        ChainFleetSource source = Source(2, flooding, Honest(), Honest());
+        long started = Stopwatch.GetTimestamp();
+        Assert.True(await source.RefreshAsync(_now, default));
+        AssertMembers(source, FleetAssurance.Proven);
+        TimeSpan took = Stopwatch.GetElapsedTime(started);
+        _output.WriteLine($"{invented.Length} invented devices cost {took.TotalSeconds:0.0} s");
+        Assert.True(took < TimeSpan.FromSeconds(8), $"took {took}");
+    }
+
     [Fact]
     public async Task Old_proofs_of_an_old_state_are_refused()
     {

@@ -17,6 +17,12 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Client)> endpoints, int quorum)
 {
     private const int SlotsPerProof = 200;
+
+    // Devices that too few endpoints list are proven too, but not any number of inventions.
+    private const int MaxDoubtful = 1000;
+
+    // What an endpoint that dawdles may cost once enough others have answered.
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
     private static readonly Hash256 One = StorageSlots.At(1);
 
     /// <summary>Reads the contract.</summary>
@@ -121,7 +127,7 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
             return lists[0].As<ChainFleetReading>();
         }
 
-        Address[] proposed = [.. lists.Where(static l => l.IsOk).SelectMany(static l => l.Value!).Distinct().Take(EvmClient.MaxMembers)];
+        Address[] proposed = Propose(lists);
         HashSet<Address> proven = [];
         foreach (Address[] batch in proposed.Chunk(SlotsPerProof))
         {
@@ -198,9 +204,48 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
         return new(Reading(header, [.. devices], quorum == 1 ? FleetAssurance.OneRelay : FleetAssurance.RelaysAgree, text, null), null);
     }
 
-    private static async Task<EvmResult<Address[]>[]> ListAllAsync(
-        Address fleet, EvmHeader header, List<(string Name, EvmClient Client)> group, CancellationToken cancel) =>
-        await Task.WhenAll(group.Select(e => e.Client.ListFleetAsync(fleet, header.Number, cancel).AsTask())).ConfigureAwait(false);
+    private async Task<EvmResult<Address[]>[]> ListAllAsync(
+        Address fleet, EvmHeader header, List<(string Name, EvmClient Client)> group, CancellationToken cancel)
+    {
+        using var slow = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        Task<EvmResult<Address[]>>[] asked = [.. group.Select(e => ListAsync(e.Client, fleet, header.Number, slow.Token, cancel))];
+        var waiting = asked.ToList();
+        int answered = 0;
+        while (waiting.Count > 0)
+        {
+            Task<EvmResult<Address[]>> done = await Task.WhenAny(waiting).ConfigureAwait(false);
+            waiting.Remove(done);
+            EvmResult<Address[]> list = await done.ConfigureAwait(false);
+            if (list.IsOk && ++answered == quorum)
+            {
+                slow.CancelAfter(Linger);
+            }
+        }
+
+        return await Task.WhenAll(asked).ConfigureAwait(false);
+    }
+
+    private static async Task<EvmResult<Address[]>> ListAsync(
+        EvmClient client, Address fleet, ulong block, CancellationToken limit, CancellationToken cancel)
+    {
+        try
+        {
+            return await client.ListFleetAsync(fleet, block, limit).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return new(null, "too slow");
+        }
+    }
+
+    private Address[] Propose(EvmResult<Address[]>[] lists)
+    {
+        Address[][] answered = [.. lists.Where(static l => l.IsOk).Select(static l => l.Value!)];
+        int enough = Math.Min(quorum, answered.Length);
+        ILookup<bool, Address> devices = answered.SelectMany(static list => list.Distinct()).GroupBy(static d => d)
+            .ToLookup(g => g.Count() >= enough, static g => g.Key);
+        return [.. devices[true], .. devices[false].Take(MaxDoubtful)];
+    }
 
     private static string Liars(
         List<(string Name, EvmClient Client)> group, EvmResult<Address[]>[] lists, Func<Address[], bool> isRight)
