@@ -2,8 +2,6 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using Diode.Tunnel.Engine.Addressing;
-using Diode.Tunnel.Engine.ControlChannel;
-using Diode.Tunnel.Engine.Paths.Probing;
 using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Sockets;
