@@ -48,7 +48,7 @@ program() {
 
 unit() { dotnet_tests unit tests/Diode.Tunnel.Tests 300; }
 vectors() { program vectors 120 "$(bin Diode.Tunnel.Vectors)"; }
-integration() { dotnet_tests integration tests/Diode.Tunnel.IntegrationTests 480; }
+integration() { dotnet_tests integration tests/Diode.Tunnel.IntegrationTests 780; }
 demo() { program demo 300 env DEMO_BUILT=1 "$ROOT/scripts/demo.sh" --check; }
 
 parts=("$@"); [ $# -gt 0 ] || parts=(unit vectors integration demo)
