@@ -30,6 +30,11 @@ internal sealed class TunBridge : IDisposable
         {
             Start(TapA, TapB);
             Start(TapB, TapA);
+            // The kernel makes an interface ready for IPv6 some time after it is up.
+            foreach (string address in new[] { AddressB, Address6B })
+            {
+                A.Exec($"for i in 1 2 3 4 5 6 7 8 9 10; do ping -n -q -c 1 -W 1 {address} >/dev/null && exit 0; sleep 0.1; done; exit 1");
+            }
         }
     }
 

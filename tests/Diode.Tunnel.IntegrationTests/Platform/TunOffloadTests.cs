@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -69,7 +68,7 @@ public sealed class TunOffloadTests
         }
 
         Assert.Equal(offloads.HasFlag(TunOffloads.UdpSegmentation), bridge.SuperPackets > 0);
-        Assert.True(offloads != TunOffloads.All || TunBridge.Received(bridge.B) < 60, $"{TunBridge.Received(bridge.B)}");
+        Assert.True(offloads != TunOffloads.All || TunBridge.Received(bridge.B) < 80, $"{TunBridge.Received(bridge.B)}");
         Assert.Equal(0, bridge.TapB.WriteDrops);
     }
 
@@ -254,10 +253,11 @@ public sealed class TunOffloadTests
     {
         DatagramBatch batch = new(new PacketPool());
         List<byte> bytes = [];
-        Stopwatch time = Stopwatch.StartNew();
-        while (bytes.Count < length && time.Elapsed < TimeSpan.FromSeconds(20))
+        using Timer limit = new(_ => receiver.Stop(), null, 20_000, Timeout.Infinite);
+        while (bytes.Count < length)
         {
             int count = receiver.Receive(batch);
+            Assert.NotEqual(0, count);
             for (int i = 0; i < count; i++)
             {
                 int segment = batch.SegmentSize(i);
