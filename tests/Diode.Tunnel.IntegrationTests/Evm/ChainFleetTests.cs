@@ -251,7 +251,9 @@ public sealed class ChainFleetTests : IDisposable
 
     private static JsonObject Refuse(JsonNode truth) => new()
     {
-        ["jsonrpc"] = "2.0", ["id"] = truth["id"]!.DeepClone(), ["error"] = new JsonObject { ["code"] = -32601, ["message"] = "no such method" },
+        ["jsonrpc"] = "2.0",
+        ["id"] = truth["id"]!.DeepClone(),
+        ["error"] = new JsonObject { ["code"] = -32601, ["message"] = "no such method" },
     };
 
     private void AssertMembers(ChainFleetSource source, FleetAssurance assurance, params string[] texts)
