@@ -27,6 +27,7 @@ public static class VectorSuite
         ["ticket_v2"] = (_, vector) => TicketVectors.Run(vector),
         ["server_object"] = (_, vector) => ServerObjectVectors.Run(vector),
         ["abi"] = (_, vector) => AbiVectors.Run(vector),
+        ["blockquick"] = (_, vector) => BlockQuickVectors.Run(vector),
         ["bert"] = (_, vector) => BertVectors.Run(vector),
         ["kademlia"] = (_, vector) => KademliaVectors.Run(vector),
         ["peer_session"] = PeerSessionVectors.Run,
