@@ -129,6 +129,8 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     void IPeerMeshEvents.OnPeerHello(TunnelPeer peer, ControlMessage hello)
     {
         peer.LinkLost = null;
+        peer.HandshakeDue = true;
+        BeginHandshake(peer);
         OfferPaths(peer, isNewLink: true);
         ExchangeManifests(peer, hello);
         _exitClient.Tick();
@@ -214,16 +216,25 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IPeerMeshEvents.OnPeerPath(TunnelPeer peer)
     {
-        // A handshake that had no path would be repeated only after five seconds.
-        if (peer.Path is not null && peer.Session is { } session && !session.HasSession(_clock.Now))
-        {
-            session.InitiateHandshake(_clock.Now);
-        }
-
+        BeginHandshake(peer);
         _up?.Paths?.StreamChanged(peer);
         _up?.Pipeline.SendWaiting(peer);
         peer.Wanted = peer.Path is null && peer.Wanted;
         NotifyChanged();
+    }
+
+    /// <summary>
+    /// Does not wait for what WireGuard's timers would find out: a handshake that had no path is repeated only after five seconds, and that
+    /// a peer was restarted, so that its side of the session is gone, shows after fifteen. A new control channel tells at once.
+    /// </summary>
+    private void BeginHandshake(TunnelPeer peer)
+    {
+        long now = _clock.Now;
+        if (peer.Path is not null && peer.Session is { } session && (peer.HandshakeDue || !session.HasSession(now)))
+        {
+            peer.HandshakeDue = false;
+            session.InitiateHandshake(now);
+        }
     }
 
     ControlMessage IPeerMeshEvents.MakeHello()

@@ -26,6 +26,9 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>The device.</summary>
     public Address Device { get; } = device;
 
+    /// <summary>The peer may have been restarted since the last handshake: the next path begins a new one. Engine loop.</summary>
+    public bool HandshakeDue { get; set; }
+
     /// <summary>The peer as the packet filter knows it; the number is never used again for another.</summary>
     public FilterPeer Filter { get; } = new(id, device, IsFleetMember: true);
 
