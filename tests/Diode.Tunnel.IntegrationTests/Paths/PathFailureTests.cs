@@ -10,7 +10,7 @@ using Xunit.Abstractions;
 
 namespace Diode.Tunnel.IntegrationTests.Paths;
 
-/// <summary>Direct paths through failures, with traffic on them: relay killed, cable pulled, address changed, a narrow link.</summary>
+/// <summary>Direct paths through failures: a restart, and a pulled cable with traffic on it.</summary>
 public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestOutputHelper output) : IClassFixture<PathFailureTests.World>
 {
     private const string Internet = "inet";
@@ -31,24 +31,6 @@ public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestO
     }
 
     [Fact]
-    public void A_transfer_goes_on_when_the_relay_is_killed_and_the_path_stays_direct()
-    {
-        using Transfer transfer = mesh.Start(12);
-        Thread.Sleep(3000);
-        mesh.Net.KillRelay();
-        Thread.Sleep(5000);
-        using (ControlClient client = mesh.Laptop.Control())
-        {
-            Assert.Equal(PathKind.DirectUdp, Kind(client));
-        }
-
-        transfer.AssertWhole(output);
-        mesh.Net.StartRelay();
-        mesh.Laptop.WaitReady();
-        mesh.Server.WaitReady();
-    }
-
-    [Fact]
     public void After_three_seconds_without_cable_the_next_packet_arrives_at_once()
     {
         using Transfer transfer = mesh.Start(14);
@@ -65,22 +47,6 @@ public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestO
         output.WriteLine($"first echo {(first - up) * 1000:0} ms after the cable was back");
         Assert.InRange(first - up, -0.5, 0.25);
         transfer.AssertWhole(output);
-    }
-
-    [Fact]
-    public void A_transfer_goes_on_when_the_address_changes()
-    {
-        using Transfer transfer = mesh.Start(14);
-        Thread.Sleep(3000);
-        Topology net = mesh.Net.Net;
-        net.AddAddress(Internet, "laptop", "198.51.100.201/30");
-        net.AddAddress("laptop", "up0", "198.51.100.202/30");
-        net.Check("laptop", "ip", "route", "replace", "default", "via", "198.51.100.201");
-        net.Check("laptop", "ip", "address", "del", $"{mesh.Laptop.UplinkAddress}/30", "dev", "up0");
-        transfer.AssertWhole(output);
-        PeerStatus laptop = mesh.Server.Peer(mesh.Laptop);
-        Assert.Equal((PathKind.DirectUdp, "198.51.100.202:41042"), (laptop.Path.Kind, laptop.Endpoint));
-        mesh.Laptop.WaitReady();
     }
 
     private PathKind Kind(ControlClient client) =>
