@@ -35,7 +35,7 @@ internal static class HttpHost
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = RpcLimits.MaxBody;
+            kestrel.Limits.MaxRequestBodySize = RpcLimits.MaxDrainedBody;
             kestrel.Limits.MaxConcurrentConnections = RpcLimits.MaxConnections;
             kestrel.Limits.MaxConcurrentUpgradedConnections = RpcLimits.MaxConnections;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);

@@ -6,6 +6,9 @@ internal static class RpcLimits
     /// <summary>Longest request body or WebSocket message, bytes.</summary>
     public const int MaxBody = 1 << 20;
 
+    /// <summary>Bytes of a request's body that are read before the connection is reset; what is over <see cref="MaxBody"/> is thrown away.</summary>
+    public const int MaxDrainedBody = 8 << 20;
+
     /// <summary>Deepest nesting of a request.</summary>
     public const int MaxDepth = 32;
 

@@ -150,12 +150,19 @@ internal sealed class RpcServer : IAsyncDisposable
             while ((read = await context.Request.Body.ReadAsync(buffer.AsMemory(length), context.RequestAborted)) > 0)
             {
                 length += read;
+                if (length > RpcLimits.MaxBody)
+                {
+                    // The rest is read and thrown away by Kestrel: a sender that finds its connection reset would not see the answer.
+                    _services.Core.Counters.RpcRefused();
+                    context.Response.StatusCode = StatusCodes.Status413PayloadTooLarge;
+                    return;
+                }
+
                 if (length < buffer.Length)
                 {
                     continue;
                 }
 
-                // Kestrel ends a body that is longer than allowed.
                 if (!TryTake(buffer.Length))
                 {
                     return;

@@ -37,7 +37,11 @@ public sealed class RpcServerTests : IAsyncLifetime, IAsyncDisposable
     {
         string request = """{"id":1,"method":"net_listening","params":["0x"]}""";
         Assert.Equal(200, (await _world.PostAsync(request.Replace("0x", new string('x', 900_000), StringComparison.Ordinal))).Status);
-        Assert.Equal(413, (await _world.PostAsync(request.Replace("0x", new string('x', RpcLimits.MaxBody), StringComparison.Ordinal))).Status);
+        foreach (int length in (int[])[RpcLimits.MaxBody, 3 * RpcLimits.MaxBody, 7 * RpcLimits.MaxBody])
+        {
+            Assert.Equal(413, (await _world.PostAsync(request.Replace("0x", new string('x', length), StringComparison.Ordinal))).Status);
+        }
+
         Assert.Equal(0, _world.Services.Budget.Taken);
     }
 
