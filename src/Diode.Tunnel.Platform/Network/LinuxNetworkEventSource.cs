@@ -230,6 +230,10 @@ internal sealed unsafe class LinuxNetworkEventSource : INetworkEventSource
             while (reader.TryRead(out NetlinkMessage message))
             {
                 changes |= _filter.Observe(in message);
+                if (_filter.Plugged != 0)
+                {
+                    NeighborTable.ForgetUnanswered(_filter.Plugged);
+                }
             }
         }
     }

@@ -21,15 +21,22 @@ internal sealed class NetworkEventFilter
     /// <summary>Index of the interface of which nothing is told.</summary>
     internal int IgnoredInterface { get; set; }
 
+    /// <summary>Index of the interface whose cable the last message said to be back; 0 if it said something else.</summary>
+    internal int Plugged { get; private set; }
+
     /// <summary>Notes a message. Never throws.</summary>
     /// <returns>What it changes.</returns>
-    internal SystemNetworkChange Observe(in NetlinkMessage message) => message.Type switch
+    internal SystemNetworkChange Observe(in NetlinkMessage message)
     {
-        RTM_NEWLINK or RTM_DELLINK => ObserveLink(in message),
-        RTM_NEWADDR or RTM_DELADDR => ObserveAddress(in message),
-        RTM_NEWROUTE or RTM_DELROUTE => ObserveRoute(in message),
-        _ => SystemNetworkChange.None,
-    };
+        Plugged = 0;
+        return message.Type switch
+        {
+            RTM_NEWLINK or RTM_DELLINK => ObserveLink(in message),
+            RTM_NEWADDR or RTM_DELADDR => ObserveAddress(in message),
+            RTM_NEWROUTE or RTM_DELROUTE => ObserveRoute(in message),
+            _ => SystemNetworkChange.None,
+        };
+    }
 
     private SystemNetworkChange ObserveLink(in NetlinkMessage message)
     {
@@ -53,7 +60,9 @@ internal sealed class NetworkEventFilter
         else
         {
             (uint Flags, uint Mtu) state = (BinaryPrimitives.ReadUInt32LittleEndian(header[8..]) & StateFlags, mtu);
-            isChange = !_links.TryGetValue(index, out (uint Flags, uint Mtu) known) || known != state;
+            bool isKnown = _links.TryGetValue(index, out (uint Flags, uint Mtu) known);
+            isChange = !isKnown || known != state;
+            Plugged = isKnown && (state.Flags & ~known.Flags & IFF_LOWER_UP) != 0 && index != IgnoredInterface ? index : 0;
             _links[index] = state;
         }
 

@@ -72,6 +72,27 @@ public sealed class SystemNetworkEventsTests : IDisposable
     }
 
     [Fact]
+    public void What_was_asked_while_the_cable_was_out_is_forgotten_when_it_is_back()
+    {
+        // Questions that the kernel never gives up, and one neighbor that is known for sure.
+        _namespace.Exec(
+            "ip link add up0 type veth peer name switch0 && ip address add 198.18.9.1/24 dev up0 && ip link set up0 up && ip link set switch0 up"
+            + " && sysctl -qw net.ipv4.neigh.up0.mcast_solicit=100"
+            + " && ip neighbor add 198.18.9.3 lladdr 02:00:00:00:00:03 dev up0 nud permanent");
+        using SystemNetworkEvents events = _namespace.Run(() => SystemNetworkEvents.Start(_told.Add));
+        _namespace.Exec("ip link set switch0 down");
+        Gather();
+        _namespace.Exec("ping -c 1 -W 1 198.18.9.2 || true");
+        Assert.Contains("198.18.9.2 ", _namespace.Exec("ip neighbor show dev up0 nud incomplete"), StringComparison.Ordinal);
+
+        _namespace.Exec("ip link set switch0 up");
+        Assert.True(Gather().HasFlag(SystemNetworkChange.Interfaces));
+        string after = _namespace.Exec("ip neighbor show dev up0 nud all");
+        Assert.DoesNotContain("198.18.9.2 ", after, StringComparison.Ordinal);
+        Assert.Contains("198.18.9.3 ", after, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Disposing_ends_the_watch()
     {
         SystemNetworkEvents events = _namespace.Run(() => SystemNetworkEvents.Start(_told.Add));

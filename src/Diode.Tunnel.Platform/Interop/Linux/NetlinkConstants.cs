@@ -14,6 +14,9 @@ internal static class NetlinkConstants
     internal const ushort RTM_NEWROUTE = 24;
     internal const ushort RTM_DELROUTE = 25;
     internal const ushort RTM_GETROUTE = 26;
+    internal const ushort RTM_NEWNEIGH = 28;
+    internal const ushort RTM_DELNEIGH = 29;
+    internal const ushort RTM_GETNEIGH = 30;
     internal const ushort RTM_NEWRULE = 32;
     internal const ushort RTM_DELRULE = 33;
     internal const ushort RTM_GETRULE = 34;
@@ -33,6 +36,7 @@ internal static class NetlinkConstants
     internal const ushort IFLA_MTU = 4;
     internal const uint IFF_UP = 0x1;
     internal const uint IFF_LOOPBACK = 0x8;
+    internal const uint IFF_LOWER_UP = 0x10000;
 
     internal const ushort IFA_ADDRESS = 1;
     internal const ushort IFA_LOCAL = 2;
@@ -57,6 +61,10 @@ internal static class NetlinkConstants
     internal const byte RTN_PROHIBIT = 8;
     internal const byte RTN_THROW = 9;
     internal const uint RTM_F_CLONED = 0x200;
+
+    internal const ushort NDA_DST = 1;
+    internal const ushort NUD_INCOMPLETE = 0x01;
+    internal const ushort NUD_FAILED = 0x20;
 
     internal const ushort FRA_IIFNAME = 3;
     internal const ushort FRA_PRIORITY = 6;
