@@ -162,7 +162,11 @@ public sealed record FleetView(
     string Assurance,
     bool IsMember,
     bool IsOperated,
-    IReadOnlyList<MemberView> Members);
+    IReadOnlyList<MemberView> Members)
+{
+    /// <summary>Prefix of the chain whose contract decides; null for a manifest.</summary>
+    public string? Chain { get; init; }
+}
 
 /// <summary>A member of a fleet.</summary>
 public sealed record MemberView(string Device, string Label, IReadOnlyList<string> Roles, string? Ipv4, string? Ipv6);

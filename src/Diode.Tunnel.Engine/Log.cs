@@ -56,6 +56,12 @@ internal static partial class Log
     [LoggerMessage(1032, LogLevel.Information, "Renewed the manifest of fleet {Fleet}")]
     public static partial void FleetRenewed(ILogger logger, string fleet);
 
+    [LoggerMessage(1033, LogLevel.Warning, "{Endpoint} is not believed about chains for some time: {Reason}")]
+    public static partial void EndpointDoubted(ILogger logger, string endpoint, string reason);
+
+    [LoggerMessage(1034, LogLevel.Information, "Writing to chain {Chain}: {Action}")]
+    public static partial void ChainWrite(ILogger logger, string chain, string action);
+
     [LoggerMessage(1040, LogLevel.Information, "Exit open: region {Region}, IPv4 by {Egress4}, IPv6 by {Egress6}")]
     public static partial void ExitOpened(ILogger logger, string region, string egress4, string egress6);
 

@@ -1,6 +1,6 @@
+using System.Globalization;
 using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Membership.Chain;
-using Diode.Tunnel.Ethereum.JsonRpc;
 using Diode.Tunnel.Platform.Storage;
 
 namespace Diode.Tunnel.Engine;
@@ -11,14 +11,15 @@ namespace Diode.Tunnel.Engine;
 public sealed partial class TunnelEngine
 {
     private static readonly TimeSpan ChainPollInterval = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan ChainRequestTimeout = TimeSpan.FromSeconds(3);
+
+    // Relays are paid for what they carry; a removal still has to be seen within ten seconds.
+    private static readonly TimeSpan RelayPollInterval = TimeSpan.FromSeconds(4);
 
     // Small networks and tests; a first reading of ten thousand devices takes a few seconds.
     private static readonly TimeSpan ChainJoinTimeout = TimeSpan.FromSeconds(60);
 
-    private readonly List<(ChainAccess Access, ChainFleetReader Reader)> _chains = [];
-    private readonly List<IDisposable> _chainClients = [];
     private readonly CancellationTokenSource _chainsStopped = new();
+    private ChainReaders _chains = null!;
     private List<ChainFleetSource> _chainFleets = [];
     private long _nextChainPoll;
     private Task? _chainPoll;
@@ -30,18 +31,20 @@ public sealed partial class TunnelEngine
             throw new TunnelException(problem + ".", "Example: --chain glmr=https://rpc.example --chain glmr=https://other.example");
         }
 
-        foreach (ChainAccess access in chains)
-        {
-            var endpoints = new List<(string Name, EvmClient Client)>();
-            foreach (Uri uri in access.Endpoints)
-            {
-                HttpJsonRpcTransport transport = new(uri, ChainRequestTimeout);
-                JsonRpcClient client = new(access.ChainId, [transport]);
-                _chainClients.AddRange([client, transport]);
-                endpoints.Add((transport.Name, new EvmClient(client)));
-            }
+        _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted);
+    }
 
-            _chains.Add((access, new ChainFleetReader(endpoints, _options.ChainQuorum)));
+    /// <summary>Somebody told something about a chain that is not so. Any thread.</summary>
+    private void NoteDoubted(ChainEndpoint endpoint, string reason)
+    {
+        Log.EndpointDoubted(_logger, endpoint.Name, reason);
+        if (endpoint.Relay is { } relay)
+        {
+            _loop.TryPost(() =>
+            {
+                _relays.Demote(relay, reason);
+                NotifyChanged();
+            });
         }
     }
 
@@ -49,7 +52,11 @@ public sealed partial class TunnelEngine
     {
         var problems = new List<string>();
         _chainFleets = ChainFleetSource.Load(
-            FleetFolder, chain => _chains.FirstOrDefault(c => c.Access.Prefix == chain).Reader, WriteFleetFile, _options.ChainStaleness, problems);
+            FleetFolder,
+            chain => _chains.Find(chain) is { } access ? _chains.ReaderOf(access) : null,
+            WriteFleetFile,
+            _options.ChainStaleness,
+            problems);
         foreach (string problem in problems)
         {
             Log.ManifestProblem(_logger, problem);
@@ -112,24 +119,34 @@ public sealed partial class TunnelEngine
 
     private ChainFleetSource MakeChainSource(ChainFleetId id, string? name)
     {
-        (ChainAccess Access, ChainFleetReader Reader)[] candidates = [.. _chains.Where(
-            c => id.Chain is null || (ChainAccess.TryFind(id.Chain, out _, out ulong chainId) && c.Access.ChainId == chainId))];
-        if (candidates.Length != 1)
-        {
-            throw new TunnelException(
-                candidates.Length == 0 ? $"No endpoint of {(id.Chain is null ? "any chain" : $"chain '{id.Chain}'")} is configured." : "Several chains are configured.",
-                candidates.Length == 0
-                    ? "Start the daemon with, for example: --chain glmr=https://rpc.example --chain glmr=https://other.example"
-                    : $"Name the chain: {candidates[0].Access.Prefix}:{id.Contract}",
-                "BAD_REQUEST");
-        }
+        ChainAccess chain = FindChain(id.Chain, id.Contract.ToString());
 
         // Ten characters tell fleets apart and stay readable in host names.
         string label = name ?? string.Concat("f", id.Contract.ToString().AsSpan(2, 9));
         return FleetLabel.IsValid(label)
             ? new ChainFleetSource(
-                candidates[0].Access.Prefix, id.Contract, label, candidates[0].Reader, FleetFolder, WriteFleetFile, _options.ChainStaleness)
+                chain.Prefix, id.Contract, label, _chains.ReaderOf(chain), FleetFolder, WriteFleetFile, _options.ChainStaleness)
             : throw new TunnelException($"'{label}' cannot name a fleet: {FleetLabel.Rule}.", code: "BAD_REQUEST");
+    }
+
+    /// <summary>The chain that is named, else the only one configured, else the one of the tickets.</summary>
+    /// <param name="name">Prefix or number; null where none is named.</param>
+    /// <param name="example">What the name would be put before.</param>
+    private ChainAccess FindChain(string? name, string example)
+    {
+        if (name is null)
+        {
+            return _chains.Configured.Count switch
+            {
+                0 => _chains.Find(_options.TicketChain.ToString(CultureInfo.InvariantCulture))!,
+                1 => _chains.Configured[0],
+                _ => throw new TunnelException(
+                    "Several chains are configured.", $"Name the chain: {_chains.Configured[0].Prefix}:{example}", "BAD_REQUEST"),
+            };
+        }
+
+        return _chains.Find(name) ?? throw new TunnelException(
+            $"There is no chain '{name}'.", $"Chains are {string.Join(", ", ChainAccess.Prefixes)}.", "BAD_REQUEST");
     }
 
     private async Task ReadFirstAsync(ChainFleetSource source, CancellationToken cancellation)
@@ -142,14 +159,14 @@ public sealed partial class TunnelEngine
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new TunnelException($"Reading fleet {source.Fleet} took more than {ChainJoinTimeout.TotalSeconds:0} s.", "Try other endpoints: --chain");
+            throw new TunnelException($"Reading fleet {source.Fleet} took more than {ChainJoinTimeout.TotalSeconds:0} s.", "Try other endpoints: --chain, or other relays");
         }
 
         if (source.Current is null)
         {
             throw new TunnelException(
                 $"Fleet {source.Fleet} can't be read from chain '{source.Chain}': {source.Problem}.",
-                $"{_options.ChainQuorum} independent endpoints have to agree. Add endpoints by --chain, or trust fewer by --chain-quorum.",
+                $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays, or trust fewer by --chain-quorum.",
                 "BAD_MANIFEST");
         }
     }
@@ -157,12 +174,14 @@ public sealed partial class TunnelEngine
     private void PollChainFleets()
     {
         long now = _time.GetTimestamp();
+        _chains.SetRelays(_relays.ReadyOwn);
         if (_chainFleets.Count == 0 || now < _nextChainPoll || _chainPoll is { IsCompleted: false })
         {
             return;
         }
 
-        _nextChainPoll = now + (long)(ChainPollInterval.TotalSeconds * _time.TimestampFrequency);
+        TimeSpan interval = _chainFleets.Any(static f => f.UsesRelays) ? RelayPollInterval : ChainPollInterval;
+        _nextChainPoll = now + (long)(interval.TotalSeconds * _time.TimestampFrequency);
         _chainPoll = PollChainsAsync([.. _chainFleets], _chainsStopped.Token);
     }
 
@@ -199,7 +218,10 @@ public sealed partial class TunnelEngine
                 m.Label,
                 m.Roles,
                 member ? _book?.Find(m.Device)?.LocalIpv4.ToString() : null,
-                member ? _book?.Find(m.Device)?.Ipv6.ToString() : null))]);
+                member ? _book?.Find(m.Device)?.Ipv6.ToString() : null))])
+        {
+            Chain = source.Chain,
+        };
     }
 
     private IEnumerable<FleetView> MakeChainFleetViews() =>
@@ -213,11 +235,7 @@ public sealed partial class TunnelEngine
             await poll.ConfigureAwait(false);
         }
 
-        foreach (IDisposable client in _chainClients)
-        {
-            client.Dispose();
-        }
-
+        _chains.Dispose();
         _chainsStopped.Dispose();
     }
 

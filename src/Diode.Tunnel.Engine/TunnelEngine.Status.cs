@@ -196,6 +196,12 @@ public sealed partial class TunnelEngine
             health.Add(new HealthView("RELAY", false, $"{entry.Uri}: {entry.Error}", null));
         }
 
+        foreach (RelayPool.Entry entry in _relays.Entries.Where(static e => e.Doubt is not null))
+        {
+            health.Add(new HealthView(
+                "RELAY_CONTRADICTED", false, $"{entry.Uri}: {entry.Doubt}. Other relays are preferred.", "Replace it in the configuration if that goes on."));
+        }
+
         AddTicketHealth(health);
         DateTimeOffset now = _time.GetUtcNow();
         foreach (FleetManifest fleet in _manifests.Fleets)

@@ -123,7 +123,7 @@ public sealed record DaemonOptions
                 (o, v) => o with { TrafficBudgetPerRelay = OptionText.Size(v[0]) }),
             new("ticket-chain", "ID", "Chain id of the tickets (default 1284, Moonbeam; 15, Diode L1, makes tickets of version 1).", false,
                 (o, v) => o with { TicketChain = OptionText.Number(v[0], 1, int.MaxValue) }),
-            new("chain", "CHAIN=URL", "JSON-RPC endpoint to read fleet contracts by; CHAIN is diode, glmr, base, sapphire, av or an id; several of independent operators.", true,
+            new("chain", "CHAIN=URL", "JSON-RPC endpoint to read fleet contracts by; CHAIN is diode, glmr, base, sapphire, av or an id; several of independent operators (default: the relays are asked).", true,
                 (o, v) => o with { Chains = [.. v] }),
             new("chain-quorum", "NUMBER", "How many endpoints of a chain have to agree before a device is admitted (default 2).", false,
                 (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),

@@ -227,7 +227,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
 
     void IEdgeClientEvents.OnResponse(uint requestId, in EdgeReply reply)
     {
-        if (_requests.Remove(requestId, out Action<RelayReply>? done))
+        if (!TryAnswerChainCall(requestId, reply) && _requests.Remove(requestId, out Action<RelayReply>? done))
         {
             RelayReply copy = RelayReply.From(reply);
             _callbacks.Add(() => done(copy));
@@ -362,6 +362,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
                 unanswered.Add(() => done(RelayReply.Failed("the relay session ended")));
             }
 
+            FailChainCallsLocked(unanswered);
             _opening.Clear();
             _requests.Clear();
         }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Engine.Tickets;
+using Diode.Tunnel.Ethereum;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Engine.Relays;
@@ -40,9 +41,14 @@ internal sealed partial class RelayPool(
     /// <summary>Usable sessions, own relays first, the nearest first.</summary>
     public IEnumerable<RelayConnection> Ready => ReadyEntries.Select(static e => e.Connection).OfType<RelayConnection>();
 
+    /// <summary>Those of them that are this device's own choice.</summary>
+    public IEnumerable<RelayConnection> ReadyOwn =>
+        ReadyEntries.Where(static e => !e.IsExtra).Select(static e => e.Connection).OfType<RelayConnection>();
+
     private IEnumerable<Entry> ReadyEntries =>
         _entries.Where(static e => e.Connection is { IsReady: true })
             .OrderBy(static e => e.IsExtra)
+            .ThenBy(static e => e.Doubt is not null)
             .ThenBy(static e => e.Connection!.RoundTrip ?? Unmeasured);
 
     /// <summary>Replaces the list of own relays; sessions that stay in it are kept.</summary>
@@ -162,6 +168,16 @@ internal sealed partial class RelayPool(
         }
 
         connection.Dispose();
+    }
+
+    /// <summary>A relay told something that is not so: from now on the others are preferred.</summary>
+    public void Demote(Address relay, string reason)
+    {
+        foreach (Entry entry in _entries.Where(e => e.Uri.Address == relay))
+        {
+            entry.Doubt = reason;
+            _sortDue = true;
+        }
     }
 
     private Entry? Find(IRelaySession connection)
@@ -303,6 +319,9 @@ internal sealed partial class RelayPool(
         public string State { get; set; } = "disconnected";
 
         public string? Error { get; set; }
+
+        /// <summary>What it was contradicted in; null if in nothing.</summary>
+        public string? Doubt { get; set; }
 
         public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), MostPatience);
 

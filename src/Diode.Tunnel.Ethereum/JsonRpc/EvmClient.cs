@@ -11,9 +11,11 @@ namespace Diode.Tunnel.Ethereum.JsonRpc;
 /// The requests of the Ethereum JSON-RPC interface that Diode needs, typed. What comes back is read and bounded, not believed:
 /// proofs and agreement are the caller's part. Thread-safe; only cancellation throws.
 /// </summary>
-public sealed class EvmClient(JsonRpcClient rpc)
+/// <param name="rpc">How the chain is asked.</param>
+/// <param name="pageSize">Members asked for at a time; fewer where answers are bounded.</param>
+public sealed class EvmClient(JsonRpcClient rpc, int pageSize = EvmClient.PageSize)
 {
-    /// <summary>Members asked for at a time.</summary>
+    /// <summary>Members asked for at a time over HTTP.</summary>
     public const int PageSize = 1000;
 
     /// <summary>Most members of a fleet that are read.</summary>
@@ -101,12 +103,12 @@ public sealed class EvmClient(JsonRpcClient rpc)
         var devices = new Address[count];
         using var slots = new SemaphoreSlim(PagesAtOnce);
         EvmResult<Address[]>[] pages = await Task.WhenAll(
-            Enumerable.Range(0, (devices.Length + PageSize - 1) / PageSize).Select(async page =>
+            Enumerable.Range(0, (devices.Length + pageSize - 1) / pageSize).Select(async page =>
             {
                 await slots.WaitAsync(cancel).ConfigureAwait(false);
                 try
                 {
-                    return await ListPageAsync(fleet, page * PageSize, Math.Min(PageSize, devices.Length - (page * PageSize)), block, cancel)
+                    return await ListPageAsync(fleet, page * pageSize, Math.Min(pageSize, devices.Length - (page * pageSize)), block, cancel)
                         .ConfigureAwait(false);
                 }
                 finally
@@ -121,7 +123,7 @@ public sealed class EvmClient(JsonRpcClient rpc)
                 return pages[page];
             }
 
-            pages[page].Value!.CopyTo(devices, page * PageSize);
+            pages[page].Value!.CopyTo(devices, page * pageSize);
         }
 
         return new(devices, null);

@@ -36,7 +36,47 @@ public static class JsonRpcMessages
     /// Takes the answer to request <paramref name="id"/> apart. The result is a slice of <paramref name="body"/>. False
     /// when the body is no such answer.
     /// </summary>
-    public static bool TryReadReply(ReadOnlyMemory<byte> body, long id, out JsonRpcReply reply)
+    public static bool TryReadReply(ReadOnlyMemory<byte> body, long id, out JsonRpcReply reply) => TryReadGuarded(body, id, out reply);
+
+    /// <summary>The same for an answer that belongs to its request by other means; <c>id</c> and <c>jsonrpc</c> may be missing.</summary>
+    public static bool TryReadReply(ReadOnlyMemory<byte> body, out JsonRpcReply reply) => TryReadGuarded(body, null, out reply);
+
+    /// <summary>Takes a request that <see cref="WriteRequest"/> has written apart.</summary>
+    public static bool TryReadRequest(ReadOnlyMemory<byte> body, out long id, out string method, out string parameters)
+    {
+        (id, method, parameters) = (0, "", "");
+        using JsonDocument? document = EthereumJson.TryParse(body);
+        if (document is not { RootElement: { ValueKind: JsonValueKind.Object } root }
+            || !root.TryGetProperty("id"u8, out JsonElement number) || number.ValueKind != JsonValueKind.Number || !number.TryGetInt64(out id)
+            || !root.TryGetProperty("method"u8, out JsonElement name) || !EthereumJson.TryGetText(name, out string? text)
+            || !root.TryGetProperty("params"u8, out JsonElement list) || list.ValueKind != JsonValueKind.Array)
+        {
+            return false;
+        }
+
+        (method, parameters) = (text, list.GetRawText());
+        return true;
+    }
+
+    /// <summary>Writes an answer to a request.</summary>
+    /// <param name="id">The request's.</param>
+    /// <param name="reply">A result or an error.</param>
+    public static byte[] WriteReply(long id, in JsonRpcReply reply)
+    {
+        var buffer = new ArrayBufferWriter<byte>(64 + reply.Json.Length);
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            writer.WriteNumber("id"u8, id);
+            writer.WritePropertyName(reply.IsResult ? "result"u8 : "error"u8);
+            writer.WriteRawValue(reply.Json.Span, skipInputValidation: true);
+            writer.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static bool TryReadGuarded(ReadOnlyMemory<byte> body, long? id, out JsonRpcReply reply)
     {
         reply = JsonRpcReply.FromFailure("malformed answer");
         try
@@ -54,7 +94,7 @@ public static class JsonRpcMessages
         }
     }
 
-    private static bool TryRead(ReadOnlyMemory<byte> body, long id, ref JsonRpcReply reply)
+    private static bool TryRead(ReadOnlyMemory<byte> body, long? id, ref JsonRpcReply reply)
     {
         var reader = new Utf8JsonReader(body.Span, ReaderOptions);
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
@@ -62,7 +102,7 @@ public static class JsonRpcMessages
             return false;
         }
 
-        bool rightId = false;
+        bool rightId = id is null;
         Range? result = null;
         Range? error = null;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -76,7 +116,7 @@ public static class JsonRpcMessages
             }
 
             int start = (int)reader.TokenStartIndex;
-            if (isId)
+            if (isId && id is not null)
             {
                 rightId = reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long got) && got == id;
             }

@@ -5,6 +5,7 @@ using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.JsonRpc;
+using Diode.Tunnel.Testing;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -24,6 +25,8 @@ public sealed class ChainFleetTests : IDisposable
     private readonly Address[] _members = Devices(5);
     private readonly Address _intruder = Devices(1)[0];
     private readonly DeployedContract _fleet;
+    private readonly ManualTimeProvider _time = new(DateTimeOffset.UnixEpoch.AddDays(20_000));
+    private readonly List<string> _doubted = [];
     private DateTimeOffset _now = DateTimeOffset.UnixEpoch.AddDays(20_000);
 
     public ChainFleetTests(ITestOutputHelper output)
@@ -103,6 +106,63 @@ public sealed class ChainFleetTests : IDisposable
         ChainFleetSource alone = Source(2, Intruding(), Silent(), Silent());
         Assert.False(await alone.RefreshAsync(_now, default));
         Assert.Null(alone.Current);
+    }
+
+    /// <summary>Who was contradicted is named for as long as its word does not count, and asked again later.</summary>
+    [Fact]
+    public async Task A_liar_is_demoted_for_some_time()
+    {
+        int asked = 0;
+        IJsonRpcTransport liar = new TamperingTransport(Intruding(), "liar", (_, _, told) =>
+        {
+            asked++;
+            return told;
+        });
+        ChainFleetSource source = Source(2, liar, Honest(), Honest());
+        Assert.True(await source.RefreshAsync(_now, default));
+        AssertMembers(source, FleetAssurance.Proven, "3 of 3 endpoints agree", "contradicted by liar");
+        Assert.StartsWith("liar: a proof contradicted", Assert.Single(_doubted), StringComparison.Ordinal);
+        int before = asked;
+        await source.RefreshAsync(_now, default);
+        AssertMembers(source, FleetAssurance.Proven, "2 of 3 endpoints agree", "contradicted by liar");
+        Assert.Equal(before, asked);
+        _time.Advance(TimeSpan.FromMinutes(11));
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[0], false);
+        await source.RefreshAsync(_now, default);
+        Assert.True(asked > before);
+        Assert.Equal(2, _doubted.Count);
+        Assert.False(source.Current!.TryGetMember(_intruder, out _));
+    }
+
+    [Fact]
+    public async Task Who_always_has_another_block_is_demoted_at_the_third_time()
+    {
+        using AnvilNode fork = new();
+        HttpJsonRpcTransport http = new(fork.Endpoint, TimeSpan.FromSeconds(10));
+        _disposables.Add(http);
+        for (ulong block = 0; block < _node.BlockNumber(); block++)
+        {
+            fork.Call("evm_mine");
+        }
+
+        ChainFleetSource source = Source(2, new TamperingTransport(http, "fork", static (_, _, told) => told), Honest(), Honest());
+        for (int i = 1; i <= 3; i++)
+        {
+            Assert.Empty(_doubted);
+            await source.RefreshAsync(_now, default);
+            AssertMembers(source, FleetAssurance.Proven, "2 of 3 endpoints agree", "another block at fork");
+        }
+
+        Assert.StartsWith("fork: it has another block", Assert.Single(_doubted), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Two_who_contradict_each_other_demote_nobody()
+    {
+        ChainFleetSource source = Source(2, WithoutProofs(Intruding()), WithoutProofs(Honest()));
+        await source.RefreshAsync(_now, default);
+        Assert.False(source.Current is { } known && known.TryGetMember(_intruder, out _));
+        Assert.Empty(_doubted);
     }
 
     [Fact]
@@ -212,7 +272,7 @@ public sealed class ChainFleetTests : IDisposable
         Assert.NotNull(token.Problem);
         Assert.Null(token.Current);
         ChainFleetSource foreign = new(
-            "glmr", _fleet.Address, "foreign", new ChainFleetReader([.. new[] { Honest(), Honest() }.Select(t => (t.Name, Client(t, 1284)))], 2), _folder, Write, Staleness);
+            "glmr", _fleet.Address, "foreign", Reader(2, [Honest(), Honest()], 1284), _folder, Write, Staleness);
         Assert.False(await foreign.RefreshAsync(_now, default));
         Assert.Null(foreign.Current);
         ChainFleetSource garbage = Source(2, Garbling(), Garbling(), Garbling());
@@ -328,8 +388,11 @@ public sealed class ChainFleetTests : IDisposable
     private ChainFleetSource Source(int quorum, Address contract, params IJsonRpcTransport[] endpoints) =>
         new("av", contract, "test", Reader(quorum, endpoints), _folder, Write, Staleness);
 
-    private ChainFleetReader Reader(int quorum, IJsonRpcTransport[] endpoints) =>
-        new([.. endpoints.Select(t => (t.Name, Client(t, 31337)))], quorum);
+    private ChainFleetReader Reader(int quorum, IJsonRpcTransport[] transports, ulong chain = 31337)
+    {
+        ChainEndpoint[] endpoints = [.. transports.Select(t => new ChainEndpoint(t.Name, Client(t, chain)))];
+        return new ChainFleetReader(() => endpoints, quorum, new EndpointStandings(_time) { Doubted = (e, reason) => _doubted.Add($"{e.Name}: {reason}") });
+    }
 
     private EvmClient Client(IJsonRpcTransport transport, ulong chain)
     {

@@ -26,15 +26,10 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         MeshDevice server = world.AddDevice("server");
         MeshDevice phone = world.AddDevice("phone");
         MeshDevice intruder = world.AddDevice("intruder");
-        HostedProcess node = world.Net.Start(
-            Internet, [AnvilNode.Program, .. AnvilNode.Arguments("0.0.0.0", 8545), "--gas-price", "0", "--block-base-fee-per-gas", "0"]);
-        world.Net.WaitUntil("the chain answers", TimeSpan.FromSeconds(20), () => Rpc(world, "eth_chainId") is not null);
+        HostedProcess node = StartNode(world);
         intruder.Launch();
         intruder.WaitReady();
-        HostedProcess liar = world.Net.Start(
-            Internet, "/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "Evm", "lying_endpoint.py"), MeshWorld.Web, LiarPort,
-            $"http://127.0.0.1:{NodePort}", intruder.Address);
-        world.Net.WaitUntil("the liar answers", TimeSpan.FromSeconds(15), () => liar.Output.Contains("ready", StringComparison.Ordinal));
+        StartLiar(world, intruder.Address);
         string contract = Deploy(world);
         intruder.Stop();
 
@@ -101,6 +96,95 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         world.Net.WaitUntil("the laptop reaches the server again", TimeSpan.FromSeconds(30), () => laptop.Pings(server.Ipv4, 1));
         laptop.Check("fleet", "leave", MeshWorld.Fleet);
         laptop.WaitStatus("no fleet is left", s => s.Fleets.Count == 0 && s.Peers.Count == 0);
+    }
+
+    /// <summary>No endpoint is configured: three relays read the chain, and the nearest of them sees it through a liar.</summary>
+    [Fact]
+    public void Relays_read_the_contract_and_a_lying_one_does_not_get_its_device_in()
+    {
+        using MeshWorld world = new();
+        MeshDevice laptop = world.AddDevice("laptop");
+        MeshDevice server = world.AddDevice("server");
+        MeshDevice intruder = world.AddDevice("intruder");
+        StartNode(world);
+        intruder.Launch();
+        intruder.WaitReady();
+        StartLiar(world, intruder.Address);
+        intruder.Stop();
+        string[] more = world.AddRelays(
+            ["berlin", "chicago"], name => ["--chain", $"av=http://{MeshWorld.Web}:{(name == "relay" ? LiarPort : NodePort)}"]);
+        string liar = $"relay {MeshWorld.RelayAddress}:41046";
+        string contract = Deploy(world);
+        MeshDevice[] devices = [laptop, server, intruder];
+        foreach (MeshDevice device in devices)
+        {
+            device.RelayUri = string.Join(',', [world.RelayUri, .. more]);
+            device.Launch();
+        }
+
+        foreach (MeshDevice device in devices)
+        {
+            device.WaitStatus("three relays", static s => s.Relays.Count(static r => r.State == RelayState.Connected) == 3);
+        }
+
+        MeshDevice[] members = [laptop, server];
+        foreach (MeshDevice device in members)
+        {
+            Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(device.Address), true));
+        }
+
+        foreach (MeshDevice device in members)
+        {
+            device.Check("fleet", "join", "av:" + contract, "--name", MeshWorld.Fleet);
+        }
+
+        string refusal = intruder.Cli("fleet", "join", "av:" + contract).Output;
+        Assert.Contains("does not let this device in", refusal, StringComparison.Ordinal);
+        MeshWorld.WaitMeshed(members);
+        Assert.True(laptop.Pings(server.Ipv4));
+        DaemonStatus status = server.Status();
+        FleetSummary fleet = Assert.Single(status.Fleets);
+        output.WriteLine(fleet.Assurance);
+        Assert.StartsWith("av: proven at block", fleet.Assurance, StringComparison.Ordinal);
+        Assert.Contains("of 3 relays agree", fleet.Assurance, StringComparison.Ordinal);
+        Assert.Contains("contradicted by " + liar, fleet.Assurance, StringComparison.Ordinal);
+        Assert.Contains(status.Health, h => h.Code == "RELAY_CONTRADICTED" && h.Text.Contains(MeshWorld.RelayAddress, StringComparison.Ordinal));
+        Assert.Contains("contradicted by " + liar, laptop.Check("fleet", "verify", "av:" + contract), StringComparison.Ordinal);
+        Assert.DoesNotContain(status.Peers, p => p.Device == intruder.Address);
+
+        // A removal is seen through the relays in time.
+        double asked = Now();
+        Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), false));
+        server.WaitStatus("the laptop is no peer any more", s => s.Peers.All(p => p.Device != laptop.Address), Promise);
+        output.WriteLine($"cut {Now() - asked:0.0} s after the removal was sent to the chain");
+
+        // Two relays are left, one of them the liar: it takes both to agree on a block, but a proof is a proof.
+        world.Stop("chicago");
+        Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), true));
+        server.WaitStatus("the laptop is a peer again", s => s.Peers.Any(p => p.Device == laptop.Address));
+        server.WaitStatus("two relays", static s => s.Fleets.Any(static f => f.Assurance.Contains("of 2 relays agree", StringComparison.Ordinal)));
+        Assert.Contains("contradicted by " + liar, server.Status().Fleets[0].Assurance, StringComparison.Ordinal);
+        Assert.DoesNotContain(server.Status().Peers, p => p.Device == intruder.Address);
+
+        // One is not enough: what is known stays, and how old that is can be seen.
+        world.Stop("berlin");
+        server.WaitStatus("cached", static s => s.Fleets.Any(static f => f.Assurance.Contains("cached at", StringComparison.Ordinal)));
+    }
+
+    private static HostedProcess StartNode(MeshWorld world)
+    {
+        HostedProcess node = world.Net.Start(
+            Internet, [AnvilNode.Program, .. AnvilNode.Arguments("0.0.0.0", 8545), "--gas-price", "0", "--block-base-fee-per-gas", "0"]);
+        world.Net.WaitUntil("the chain answers", TimeSpan.FromSeconds(20), () => Rpc(world, "eth_chainId") is not null);
+        return node;
+    }
+
+    private static void StartLiar(MeshWorld world, string device)
+    {
+        HostedProcess liar = world.Net.Start(
+            Internet, "/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "Evm", "lying_endpoint.py"), MeshWorld.Web, LiarPort,
+            $"http://127.0.0.1:{NodePort}", device);
+        world.Net.WaitUntil("the liar answers", TimeSpan.FromSeconds(15), () => liar.Output.Contains("ready", StringComparison.Ordinal));
     }
 
     private static double Now() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).TotalSeconds;

@@ -13,7 +13,10 @@ public sealed partial class MeshWorld
     internal string[] AddRelays(params string[] names) => AddRelays(names, []);
 
     /// <summary>The same; the last one has these options besides.</summary>
-    internal string[] AddRelays(string[] names, string[] optionsOfLast)
+    internal string[] AddRelays(string[] names, string[] optionsOfLast) => AddRelays(names, name => name == names[^1] ? optionsOfLast : []);
+
+    /// <summary>The same; each has options of its own, the first relay (<c>relay</c>) too.</summary>
+    internal string[] AddRelays(string[] names, Func<string, string[]> options)
     {
         for (int i = 0; i < names.Length; i++)
         {
@@ -27,11 +30,10 @@ public sealed partial class MeshWorld
 
         string[] all = [RelayUri, .. names.Select(n => _moreRelays[n].Uri)];
         KillRelay();
-        StartRelay([.. Seeds(all, RelayUri)]);
+        StartRelay([.. Seeds(all, RelayUri), .. options(Relay)]);
         foreach (string name in names)
         {
-            string[] options = name == names[^1] ? optionsOfLast : [];
-            Run(name, _moreRelays[name].Listen, [.. Seeds(all, _moreRelays[name].Uri), .. options]);
+            Run(name, _moreRelays[name].Listen, [.. Seeds(all, _moreRelays[name].Uri), .. options(name)]);
         }
 
         return [.. names.Select(n => _moreRelays[n].Uri)];

@@ -12,18 +12,26 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 /// block; then each device is proven by the contract's storage under that block's state root. Chains that give no proofs are read by
 /// agreement: a device is in if enough endpoints list it. Thread-safe; only cancellation throws.
 /// </summary>
-/// <param name="endpoints">One client for each independent endpoint, and its name.</param>
+/// <param name="endpoints">The independent endpoints there are at the moment.</param>
 /// <param name="quorum">How many endpoints have to agree, at least 1.</param>
-internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Client)> endpoints, int quorum)
+/// <param name="standings">Who of them is believed.</param>
+internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoints, int quorum, EndpointStandings standings)
 {
-    private const int SlotsPerProof = 200;
+    // Devices that too few endpoints list are proven too, but not any number of inventions: this many times what one answer proves.
+    private const int DoubtfulAnswers = 5;
 
-    // Devices that too few endpoints list are proven too, but not any number of inventions.
-    private const int MaxDoubtful = 1000;
+    // Proofs under way at the same time.
+    private const int ProofsAtOnce = 8;
+
+    // Proving costs about 5 KB for each device; relays are paid for what they carry, so large fleets are read by agreement there.
+    private const int MostProvenByRelays = 1000;
 
     // What an endpoint that dawdles may cost once enough others have answered.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
     private static readonly Hash256 One = StorageSlots.At(1);
+
+    /// <summary>Whether there are relays among the endpoints: they are paid for what they carry.</summary>
+    public bool UsesRelays => endpoints().Any(static e => e.Relay is not null);
 
     /// <summary>Reads the contract.</summary>
     /// <param name="fleet">The contract.</param>
@@ -32,70 +40,135 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
     /// <returns>The reading, or why there is none.</returns>
     public async Task<EvmResult<ChainFleetReading>> ReadAsync(Address fleet, ChainFleetReading? last, CancellationToken cancel)
     {
-        EvmResult<(EvmHeader Header, List<(string Name, EvmClient Client)> Group)> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
+        EvmResult<Agreement> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
         if (!agreed.IsOk)
         {
             return agreed.As<ChainFleetReading>();
         }
 
-        (EvmHeader header, List<(string Name, EvmClient Client)> group) = agreed.Value;
+        Agreement agreement = agreed.Value;
+        EvmHeader header = agreement.Header;
         if (last is not null && header.Number < last.Block)
         {
-            return new(null, $"the endpoints are at block {header.Number}, before {last.Block} that was read already");
+            return new(null, $"the {agreement.Noun}s are at block {header.Number}, before {last.Block} that was read already");
         }
 
-        EvmResult<AccountState> account = await ProveAccountAsync(fleet, header, group, cancel).ConfigureAwait(false);
+        EvmResult<AccountState> account = await ProveAccountAsync(fleet, agreement, cancel).ConfigureAwait(false);
+        if (account.IsRefusal)
+        {
+            return account.As<ChainFleetReading>();
+        }
+
+        // What decides is the contract's storage: while its root stays, everything that was found out about it holds.
+        if (account.IsOk && last?.StorageRoot == account.Value.StorageRoot)
+        {
+            return last.Assurance == FleetAssurance.RelaysAgree
+                ? new(Reading(header, last.Devices, last.Assurance, AgreedText(agreement, agreement.Group.Count), account.Value.StorageRoot), null)
+                : new(Reading(header, last.Devices, ProvenAssurance(), ProvenText(agreement), account.Value.StorageRoot), null);
+        }
+
+        EvmResult<Address[]>[] lists = await ListAllAsync(fleet, agreement, cancel).ConfigureAwait(false);
         if (account.IsOk)
         {
-            return await ReadProvenAsync(fleet, header, group, account.Value, last, cancel).ConfigureAwait(false);
+            Address[] proposed = Propose(agreement, lists);
+            if (agreement.Noun != "relay" || proposed.Length <= MostProvenByRelays)
+            {
+                return await ReadProvenAsync(fleet, agreement, lists, proposed, account.Value, cancel).ConfigureAwait(false);
+            }
         }
 
-        return account.IsRefusal
-            ? account.As<ChainFleetReading>()
-            : await ReadAgreedAsync(fleet, header, group, cancel).ConfigureAwait(false);
+        return ReadAgreed(agreement, lists, account.Value?.StorageRoot);
     }
 
-    private async Task<EvmResult<(EvmHeader Header, List<(string Name, EvmClient Client)> Group)>> AgreeAsync(CancellationToken cancel)
+    /// <summary>Calls a function that changes nothing; what enough endpoints answer, at a block they agree on, counts.</summary>
+    /// <returns>The answer, and how it is known.</returns>
+    public async Task<EvmResult<(byte[] Data, string Assurance)>> CallAsync(Address to, byte[] data, CancellationToken cancel)
     {
+        EvmResult<Agreement> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
+        if (!agreed.IsOk)
+        {
+            return agreed.As<(byte[], string)>();
+        }
+
+        Agreement agreement = agreed.Value;
+        EvmResult<byte[]>[] answers = await Task.WhenAll(agreement.Group.Select(
+            e => e.Client.CallContractAsync(to, data, agreement.Header.Number, cancel).AsTask())).ConfigureAwait(false);
+
+        // A refusal is an answer, too: its words may differ, what counts is that the chain says no.
+        IGrouping<string, EvmResult<byte[]>>? best = answers.Where(static a => a.IsOk || a.IsRefusal)
+            .GroupBy(static a => a.IsOk ? Convert.ToHexString(a.Value) : "refused").MaxBy(static g => g.Count());
+        if (best is null || best.Count() < quorum)
+        {
+            string reason = answers.Select(static a => a.Failure).FirstOrDefault(static f => f is not null) ?? "they contradict each other";
+            return new(default, $"{best?.Count() ?? 0} of {agreement.All} {agreement.Noun}s give the same answer, {quorum} have to: {reason}");
+        }
+
+        Agreement after = agreement with
+        {
+            Doubted = [.. agreement.Doubted, .. agreement.Group.Where((_, i) => answers[i].IsOk && !best.Contains(answers[i]))],
+        };
+        EvmResult<byte[]> answer = best.First();
+        return answer.IsOk ? new((answer.Value, AgreedText(after, best.Count())), null) : answer.As<(byte[], string)>();
+    }
+
+    private async Task<EvmResult<Agreement>> AgreeAsync(CancellationToken cancel)
+    {
+        IReadOnlyList<ChainEndpoint> all = endpoints();
+        string noun = all.Count > 0 && all.All(static e => e.Relay is not null) ? "relay" : "endpoint";
+        ChainEndpoint[] doubted = [.. all.Where(standings.IsDoubted)];
+
+        // Who was caught lying is only asked where nobody else is left; then all have to agree anyway.
+        ChainEndpoint[] asked = all.Count - doubted.Length >= quorum ? [.. all.Except(doubted)] : [.. all];
         EvmResult<ulong>[] heads = await Task.WhenAll(
-            endpoints.Select(e => e.Client.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
+            asked.Select(e => e.Client.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
         ulong[] heights = [.. heads.Where(static h => h.IsOk).Select(static h => h.Value).OrderDescending()];
         if (heights.Length < quorum)
         {
-            string reason = heads.Select(static h => h.Failure).FirstOrDefault(static f => f is not null) ?? "none is configured";
-            return new(default, $"{heights.Length} of {endpoints.Count} endpoints answer, {quorum} have to: {reason}");
+            string reason = heads.Select(static h => h.Failure).FirstOrDefault(static f => f is not null)
+                ?? (noun == "relay" ? "more are not connected" : "there are no more");
+            return new(null, $"{heights.Length} of {all.Count} {noun}s answer, {quorum} have to: {reason}{Contradicting(doubted)}");
         }
 
         // The newest block that enough of them have. One that boasts of a higher number, or hides new blocks, changes nothing.
         ulong target = heights[quorum - 1];
-        EvmResult<EvmHeader>[] headers = await Task.WhenAll(endpoints.Select((e, i) => heads[i].IsOk && heads[i].Value >= target
+        EvmResult<EvmHeader>[] headers = await Task.WhenAll(asked.Select((e, i) => heads[i].IsOk && heads[i].Value >= target
             ? e.Client.GetHeaderAsync(target, cancel).AsTask()
             : Task.FromResult(new EvmResult<EvmHeader>(null, "behind")))).ConfigureAwait(false);
-        IGrouping<Hash256, int>? best = Enumerable.Range(0, endpoints.Count)
+        IGrouping<Hash256, int>? best = Enumerable.Range(0, asked.Length)
             .Where(i => headers[i].IsOk)
             .GroupBy(i => headers[i].Value!.Hash)
             .MaxBy(static g => g.Count());
         if (best is null || best.Count() < quorum)
         {
-            return new(default, $"the endpoints disagree about block {target}: {best?.Count() ?? 0} of {endpoints.Count} agree, {quorum} have to");
+            return new(null, $"the {noun}s disagree about block {target}: {best?.Count() ?? 0} of {all.Count} agree, {quorum} have to");
         }
 
-        return new((headers[best.First()].Value!, [.. best.Select(i => endpoints[i])]), null);
+        ChainEndpoint[] others = [.. asked.Where((_, i) => headers[i].IsOk && headers[i].Value!.Hash != best.Key)];
+        foreach (ChainEndpoint other in others)
+        {
+            standings.Disagreed(other, $"it has another block {target} than {best.Count()} others");
+        }
+
+        foreach (int i in best)
+        {
+            standings.Agreed(asked[i]);
+        }
+
+        return new(new Agreement(headers[best.First()].Value!, [.. best.Select(i => asked[i])], all.Count, noun, doubted, others), null);
     }
 
     // A refusal means the contract is not there; any other failure that nobody gives proofs.
-    private static async Task<EvmResult<AccountState>> ProveAccountAsync(
-        Address fleet, EvmHeader header, List<(string Name, EvmClient Client)> group, CancellationToken cancel)
+    private static async Task<EvmResult<AccountState>> ProveAccountAsync(Address fleet, Agreement agreement, CancellationToken cancel)
     {
-        foreach ((_, EvmClient client) in group)
+        foreach (ChainEndpoint endpoint in agreement.Group)
         {
-            EvmResult<EvmProof> proof = await client.GetProofAsync(fleet, [], header.Number, cancel).ConfigureAwait(false);
+            EvmResult<EvmProof> proof = await endpoint.Client.GetProofAsync(fleet, [], agreement.Header.Number, cancel).ConfigureAwait(false);
             if (!proof.IsOk)
             {
                 continue;
             }
 
-            switch (AccountState.Verify(header.StateRoot, fleet, proof.Value.Account, out AccountState? account))
+            switch (AccountState.Verify(agreement.Header.StateRoot, fleet, proof.Value.Account, out AccountState? account))
             {
                 case ProofVerdict.Present when account!.IsContract:
                     return new(account, null);
@@ -107,54 +180,47 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
         return new(null, "no endpoint gives proofs");
     }
 
+    // Endpoints only propose devices, so those of all of them are taken together; admission is by proof alone.
     private async Task<EvmResult<ChainFleetReading>> ReadProvenAsync(
-        Address fleet,
-        EvmHeader header,
-        List<(string Name, EvmClient Client)> group,
-        AccountState account,
-        ChainFleetReading? last,
-        CancellationToken cancel)
+        Address fleet, Agreement agreement, EvmResult<Address[]>[] lists, Address[] proposed, AccountState account, CancellationToken cancel)
     {
-        if (last?.StorageRoot == account.StorageRoot)
-        {
-            return new(Reading(header, last.Devices, ProvenAssurance(), ProvenText(header, group, ""), account.StorageRoot), null);
-        }
-
-        // Endpoints only propose devices, so those of all of them are taken together; admission is by proof alone.
-        EvmResult<Address[]>[] lists = await ListAllAsync(fleet, header, group, cancel).ConfigureAwait(false);
         if (!lists.Any(static l => l.IsOk))
         {
             return lists[0].As<ChainFleetReading>();
         }
 
-        Address[] proposed = Propose(lists);
-        HashSet<Address> proven = [];
-        foreach (Address[] batch in proposed.Chunk(SlotsPerProof))
+        using var slots = new SemaphoreSlim(ProofsAtOnce);
+        Address[]?[] admitted = await Task.WhenAll(proposed.Chunk(SlotsPerProof(agreement)).Select(async batch =>
         {
-            if (!await ProveBatchAsync(fleet, header, group, account, batch, proven, cancel).ConfigureAwait(false))
+            await slots.WaitAsync(cancel).ConfigureAwait(false);
+            try
             {
-                return new(null, "no endpoint proves who is in the fleet");
+                return await ProveBatchAsync(fleet, agreement, account, batch, cancel).ConfigureAwait(false);
             }
+            finally
+            {
+                slots.Release();
+            }
+        })).ConfigureAwait(false);
+        if (admitted.Any(static batch => batch is null))
+        {
+            return new(null, $"none of the {agreement.Noun}s proves who is in the fleet");
         }
 
-        string liars = Liars(group, lists, list => list.All(proven.Contains) && proven.Count <= list.Length);
+        HashSet<Address> proven = [.. admitted.SelectMany(static batch => batch!)];
+        Agreement after = Judge(agreement, lists, list => list.All(proven.Contains) && proven.Count <= list.Length, "a proof");
         return new(
-            Reading(header, [.. proposed.Where(proven.Contains)], ProvenAssurance(), ProvenText(header, group, liars), account.StorageRoot), null);
+            Reading(agreement.Header, [.. proposed.Where(proven.Contains)], ProvenAssurance(), ProvenText(after), account.StorageRoot), null);
     }
 
-    private static async Task<bool> ProveBatchAsync(
-        Address fleet,
-        EvmHeader header,
-        List<(string Name, EvmClient Client)> group,
-        AccountState account,
-        Address[] batch,
-        HashSet<Address> proven,
-        CancellationToken cancel)
+    // Null where nobody proves it.
+    private static async Task<Address[]?> ProveBatchAsync(
+        Address fleet, Agreement agreement, AccountState account, Address[] batch, CancellationToken cancel)
     {
         Hash256[] slots = [.. batch.Select(StorageSlots.FleetMember)];
-        foreach ((_, EvmClient client) in group)
+        foreach (ChainEndpoint endpoint in agreement.Group)
         {
-            EvmResult<EvmProof> proof = await client.GetProofAsync(fleet, slots, header.Number, cancel).ConfigureAwait(false);
+            EvmResult<EvmProof> proof = await endpoint.Client.GetProofAsync(fleet, slots, agreement.Header.Number, cancel).ConfigureAwait(false);
             if (!proof.IsOk)
             {
                 continue;
@@ -174,41 +240,41 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
 
             if (i == slots.Length)
             {
-                proven.UnionWith(admitted);
-                return true;
+                return [.. admitted];
             }
         }
 
-        return false;
+        return null;
     }
 
-    private async Task<EvmResult<ChainFleetReading>> ReadAgreedAsync(
-        Address fleet, EvmHeader header, List<(string Name, EvmClient Client)> group, CancellationToken cancel)
+    private EvmResult<ChainFleetReading> ReadAgreed(Agreement agreement, EvmResult<Address[]>[] lists, Hash256? root)
     {
-        EvmResult<Address[]>[] lists = await ListAllAsync(fleet, header, group, cancel).ConfigureAwait(false);
         int answered = lists.Count(static l => l.IsOk);
         if (answered < quorum)
         {
             EvmResult<Address[]> failed = lists.First(static l => !l.IsOk);
-            return new(null, $"{answered} of {endpoints.Count} endpoints list the fleet, {quorum} have to: {failed.Failure}", failed.IsRefusal);
+            return new(
+                null, $"{answered} of {agreement.All} {agreement.Noun}s list the fleet, {quorum} have to: {failed.Failure}", failed.IsRefusal);
         }
 
         Address[] devices = [.. lists.Where(static l => l.IsOk).SelectMany(static l => l.Value!.Distinct())
             .GroupBy(static d => d).Where(g => g.Count() >= quorum).Select(static g => g.Key)];
         HashSet<Address> admitted = [.. devices];
         int agreeing = lists.Count(l => l.IsOk && admitted.SetEquals(l.Value!));
-        string liars = Liars(group, lists, admitted.SetEquals);
-        string text = quorum == 1
-            ? $"one endpoint ({group[0].Name}) at block {Number(header)}"
-            : $"{agreeing} of {endpoints.Count} endpoints agree at block {Number(header)}{liars}";
-        return new(Reading(header, [.. devices], quorum == 1 ? FleetAssurance.OneRelay : FleetAssurance.RelaysAgree, text, null), null);
+
+        // Two who contradict each other say nothing about which of them is wrong.
+        Agreement after = agreeing >= quorum ? Judge(agreement, lists, admitted.SetEquals, $"{agreeing} others") : agreement;
+        return quorum == 1
+            ? new(Reading(
+                agreement.Header, [.. devices], FleetAssurance.OneRelay, $"one {agreement.Noun} ({agreement.Group[0].Name}) at block {Number(agreement)}", null), null)
+            : new(Reading(agreement.Header, [.. devices], FleetAssurance.RelaysAgree, AgreedText(after, agreeing), root), null);
     }
 
-    private async Task<EvmResult<Address[]>[]> ListAllAsync(
-        Address fleet, EvmHeader header, List<(string Name, EvmClient Client)> group, CancellationToken cancel)
+    private async Task<EvmResult<Address[]>[]> ListAllAsync(Address fleet, Agreement agreement, CancellationToken cancel)
     {
         using var slow = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        Task<EvmResult<Address[]>>[] asked = [.. group.Select(e => ListAsync(e.Client, fleet, header.Number, slow.Token, cancel))];
+        Task<EvmResult<Address[]>>[] asked =
+            [.. agreement.Group.Select(e => ListAsync(e.Client, fleet, agreement.Header.Number, slow.Token, cancel))];
         var waiting = asked.ToList();
         int answered = 0;
         while (waiting.Count > 0)
@@ -238,21 +304,34 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
         }
     }
 
-    private Address[] Propose(EvmResult<Address[]>[] lists)
+    private Address[] Propose(Agreement agreement, EvmResult<Address[]>[] lists)
     {
         Address[][] answered = [.. lists.Where(static l => l.IsOk).Select(static l => l.Value!)];
         int enough = Math.Min(quorum, answered.Length);
         ILookup<bool, Address> devices = answered.SelectMany(static list => list.Distinct()).GroupBy(static d => d)
             .ToLookup(g => g.Count() >= enough, static g => g.Key);
-        return [.. devices[true], .. devices[false].Take(MaxDoubtful)];
+        return [.. devices[true], .. devices[false].Take(DoubtfulAnswers * SlotsPerProof(agreement))];
     }
 
-    private static string Liars(
-        List<(string Name, EvmClient Client)> group, EvmResult<Address[]>[] lists, Func<Address[], bool> isRight)
+    private static int SlotsPerProof(Agreement agreement) => agreement.Group.Min(static e => e.SlotsPerProof);
+
+    // They agree on the block, so they see the same state: who lists another fleet lies, or is broken.
+    private Agreement Judge(Agreement agreement, EvmResult<Address[]>[] lists, Func<Address[], bool> isRight, string by)
     {
-        string[] names = [.. group.Where((_, i) => lists[i].IsOk && !isRight(lists[i].Value!)).Select(static e => e.Name)];
-        return names.Length == 0 ? "" : $"; contradicted by {string.Join(", ", names)}";
+        ChainEndpoint[] liars = [.. agreement.Group.Where((_, i) => lists[i].IsOk && !isRight(lists[i].Value!))];
+        foreach (ChainEndpoint liar in liars)
+        {
+            standings.Contradicted(liar, $"{by} contradicted what it says about a fleet at block {Number(agreement)}");
+        }
+
+        return agreement with { Doubted = [.. agreement.Doubted, .. liars] };
     }
+
+    private static string Contradicting(IReadOnlyCollection<ChainEndpoint> doubted) =>
+        doubted.Count == 0 ? "" : $"; contradicted by {string.Join(", ", doubted.Select(static e => e.Name))}";
+
+    private static string Dissent(Agreement agreement) => Contradicting(agreement.Doubted)
+        + (agreement.Others.Count == 0 ? "" : $"; another block at {string.Join(", ", agreement.Others.Select(static e => e.Name))}");
 
     private static ChainFleetReading Reading(
         EvmHeader header, ImmutableArray<Address> devices, FleetAssurance assurance, string text, Hash256? root) =>
@@ -261,9 +340,22 @@ internal sealed class ChainFleetReader(IReadOnlyList<(string Name, EvmClient Cli
     // A proof is worth what its header is worth.
     private FleetAssurance ProvenAssurance() => quorum == 1 ? FleetAssurance.OneRelay : FleetAssurance.Proven;
 
-    private string ProvenText(EvmHeader header, List<(string Name, EvmClient Client)> group, string liars) => quorum == 1
-        ? $"proven at block {Number(header)} which one endpoint ({group[0].Name}) vouches for{liars}"
-        : $"proven at block {Number(header)} on which {group.Count} of {endpoints.Count} endpoints agree{liars}";
+    private string ProvenText(Agreement agreement) => quorum == 1
+        ? $"proven at block {Number(agreement)} which one {agreement.Noun} ({agreement.Group[0].Name}) vouches for{Dissent(agreement)}"
+        : $"proven at block {Number(agreement)} on which {agreement.Group.Count} of {agreement.All} {agreement.Noun}s agree{Dissent(agreement)}";
 
-    private static string Number(EvmHeader header) => header.Number.ToString(CultureInfo.InvariantCulture);
+    private static string AgreedText(Agreement agreement, int agreeing) =>
+        $"{agreeing} of {agreement.All} {agreement.Noun}s agree at block {Number(agreement)}{Dissent(agreement)}";
+
+    private static string Number(Agreement agreement) => agreement.Header.Number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Who agrees on which block.</summary>
+    /// <param name="Header">The header that they all tell.</param>
+    /// <param name="Group">Who tells it.</param>
+    /// <param name="All">How many endpoints there are.</param>
+    /// <param name="Noun">What they are.</param>
+    /// <param name="Doubted">Those whose word does not count: they were contradicted.</param>
+    /// <param name="Others">Those that tell another header.</param>
+    private sealed record Agreement(
+        EvmHeader Header, IReadOnlyList<ChainEndpoint> Group, int All, string Noun, IReadOnlyList<ChainEndpoint> Doubted, IReadOnlyList<ChainEndpoint> Others);
 }

@@ -58,6 +58,9 @@ internal sealed class ChainFleetSource : IFleetSource
     /// <summary>Why the last refresh brought nothing; null if it did.</summary>
     public string? Problem { get; private set; }
 
+    /// <summary>Whether reading it moves bytes that relays are paid for.</summary>
+    public bool UsesRelays => _reader is { UsesRelays: true };
+
     /// <summary>When the members were last verified.</summary>
     public DateTimeOffset Verified => _verified;
 

@@ -1,0 +1,16 @@
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.JsonRpc;
+
+namespace Diode.Tunnel.Engine.Membership.Chain;
+
+/// <summary>Somebody who tells about a chain, independent of the others.</summary>
+/// <param name="Name">What it is called in texts; the same over all its sessions.</param>
+/// <param name="Client">How it is asked.</param>
+internal sealed record ChainEndpoint(string Name, EvmClient Client)
+{
+    /// <summary>Most slots that one answer may prove.</summary>
+    public int SlotsPerProof { get; init; } = 200;
+
+    /// <summary>The relay that it is; null for an address of the configuration.</summary>
+    public Address? Relay { get; init; }
+}

@@ -1,0 +1,22 @@
+using System.Net;
+using Diode.Tunnel.Ethereum;
+
+namespace Diode.Tunnel.Engine.Relays;
+
+/// <summary>What reading a chain needs of a relay session; implemented by <see cref="RelayConnection"/> and by tests.</summary>
+internal interface IChainRelay
+{
+    /// <summary>Who the relay is.</summary>
+    Address Relay { get; }
+
+    /// <summary>Where it is; null before it was connected to.</summary>
+    IPEndPoint? Endpoint { get; }
+
+    /// <summary>Calls a JSON-RPC method of a chain (<c>PREFIX:rpc</c>, diode-edge §3.5).</summary>
+    /// <param name="prefix">Prefix of the chain.</param>
+    /// <param name="method">Name of the method.</param>
+    /// <param name="parameters">The JSON text of an array.</param>
+    /// <param name="done">Gets the JSON text of the answer, or why there is none; runs on another thread.</param>
+    /// <returns>False: not asked.</returns>
+    bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done);
+}
