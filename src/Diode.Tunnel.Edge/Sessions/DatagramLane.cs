@@ -1,7 +1,7 @@
 namespace Diode.Tunnel.Edge.Sessions;
 
 /// <summary>
-/// The part of a <see cref="FrameOutbox"/> with frames that may be dropped: whole datagrams. Bounded in bytes and in time: a frame that
+/// What one sender has in a <see cref="FrameOutbox"/> of frames that may be dropped: whole datagrams. Bounded in bytes and in time: a frame that
 /// has waited too long is dropped when its turn comes, since on a stream it would make everything behind it late too. Used under the
 /// lock of the outbox. An empty lane owns no segments.
 /// </summary>
@@ -23,6 +23,9 @@ internal sealed class DatagramLane
     /// <summary>Whether the last piece ended inside a frame, so that the rest must come next.</summary>
     public bool IsInFrame => _begun > 0;
 
+    /// <summary>Length of the oldest frame in bytes; 0 if there is none.</summary>
+    public int FirstLength => _frames.TryPeek(out Frame first) ? first.Length : 0;
+
     /// <summary>Appends a frame.</summary>
     public void Append(ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool mayDrop, long nowMs)
     {
@@ -43,20 +46,11 @@ internal sealed class DatagramLane
     /// <summary>The oldest bytes after dropping what is too old; false when nothing is left.</summary>
     /// <param name="sinceMs">Frames queued before it are too old.</param>
     /// <param name="chunk">Whole frames and perhaps the beginning of one.</param>
-    /// <param name="dropped">Frames dropped.</param>
-    /// <param name="droppedBytes">Their bytes.</param>
-    public bool TryPeek(long sinceMs, out ReadOnlyMemory<byte> chunk, out int dropped, out int droppedBytes)
+    /// <param name="dropped">Frames dropped are added to it.</param>
+    /// <param name="droppedBytes">Their bytes, too.</param>
+    public bool TryPeek(long sinceMs, out ReadOnlyMemory<byte> chunk, ref int dropped, ref int droppedBytes)
     {
-        dropped = 0;
-        droppedBytes = 0;
-        while (_begun == 0 && _frames.TryPeek(out Frame first) && first.MayDrop && first.QueuedMs < sinceMs)
-        {
-            _frames.Dequeue();
-            Skip(first.Length);
-            dropped++;
-            droppedBytes += first.Length;
-        }
-
+        DropOld(sinceMs, ref dropped, ref droppedBytes);
         if (_head is not FrameSegment head)
         {
             chunk = default;
@@ -66,6 +60,29 @@ internal sealed class DatagramLane
         // What follows a frame that was begun may be too old.
         int rest = _begun > 0 ? _frames.Peek().Length - _begun : int.MaxValue;
         chunk = rest < head.End - head.Start ? head.Array.AsMemory(head.Start, rest) : head.WholeFrames;
+        return true;
+    }
+
+    /// <summary>Moves the oldest frame to <paramref name="room"/>; false if there is none or it is longer. Not inside a frame.</summary>
+    public bool TryTake(long sinceMs, Span<byte> room, out int taken, ref int dropped, ref int droppedBytes)
+    {
+        DropOld(sinceMs, ref dropped, ref droppedBytes);
+        taken = FirstLength;
+        if (taken == 0 || taken > room.Length)
+        {
+            return false;
+        }
+
+        _frames.Dequeue();
+        for (int at = 0; at < taken;)
+        {
+            FrameSegment head = _head!;
+            int step = Math.Min(taken - at, head.End - head.Start);
+            head.Array.AsSpan(head.Start, step).CopyTo(room[at..]);
+            Skip(step);
+            at += step;
+        }
+
         return true;
     }
 
@@ -87,6 +104,17 @@ internal sealed class DatagramLane
         Skip(Length);
         _frames.Clear();
         _begun = 0;
+    }
+
+    private void DropOld(long sinceMs, ref int dropped, ref int droppedBytes)
+    {
+        while (_begun == 0 && _frames.TryPeek(out Frame first) && first.MayDrop && first.QueuedMs < sinceMs)
+        {
+            _frames.Dequeue();
+            Skip(first.Length);
+            dropped++;
+            droppedBytes += first.Length;
+        }
     }
 
     private void Skip(int count)

@@ -2,14 +2,14 @@ namespace Diode.Tunnel.Edge.Sessions;
 
 /// <content>
 /// Datagrams beside the rest. Both take turns, piece by piece, but never inside a frame; datagrams are dropped instead of making their
-/// sender wait.
+/// sender wait, and senders have equal shares.
 /// </content>
 public sealed partial class FrameOutbox
 {
     /// <summary>Longest time that a frame which may be dropped waits, milliseconds.</summary>
     public const int MaxDatagramDelayMs = 40;
 
-    private DatagramLane? _lane;
+    private DatagramLanes? _lanes;
 
     // Whether the piece handed out last is of the lane, and whose turn it is.
     private bool _peekedLane;
@@ -25,7 +25,7 @@ public sealed partial class FrameOutbox
     /// <param name="head">Beginning of the frame.</param>
     /// <param name="body">Rest of the frame.</param>
     /// <param name="mayDrop">Whether it holds whole datagrams, so that nothing else is hurt when it vanishes.</param>
-    /// <param name="waiter">Called when there is room again.</param>
+    /// <param name="waiter">The sender; called when there is room again.</param>
     /// <param name="nowMs">The clock that <see cref="TryPeek(long, out ReadOnlyMemory{byte})"/> gets.</param>
     public FrameOutboxResult TryWriteDatagrams(
         ReadOnlySpan<byte> head, ReadOnlySpan<byte> body, bool mayDrop, IFrameOutboxWaiter waiter, long nowMs)
@@ -38,8 +38,8 @@ public sealed partial class FrameOutbox
                 return FrameOutboxResult.Closed;
             }
 
-            _lane ??= new DatagramLane();
-            if (_lane.Length >= _limit / 2)
+            _lanes ??= new DatagramLanes();
+            if (!_lanes.HasRoom(waiter, _limit / 2))
             {
                 if (mayDrop)
                 {
@@ -50,7 +50,7 @@ public sealed partial class FrameOutbox
                 return FrameOutboxResult.Full;
             }
 
-            _lane.Append(head, body, mayDrop, nowMs);
+            _lanes.Append(waiter, head, body, mayDrop, nowMs);
             signal = !_signalled;
             _signalled = true;
         }
@@ -91,8 +91,8 @@ public sealed partial class FrameOutbox
     private bool TryPeekLocked(long nowMs, out ReadOnlyMemory<byte> chunk, ref int dropped, ref int droppedBytes)
     {
         bool hasOthers = _head is FrameSegment head && head.Start < head.End;
-        bool lanesTurn = _lane is { Length: > 0 } && !_inFrame && (_laneTurn || !hasOthers || _lane.IsInFrame);
-        if (lanesTurn && _lane!.TryPeek(nowMs - MaxDatagramDelayMs, out chunk, out dropped, out droppedBytes))
+        bool lanesTurn = _lanes is { Length: > 0 } && !_inFrame && (_laneTurn || !hasOthers || _lanes.IsInFrame);
+        if (lanesTurn && _lanes!.TryPeek(nowMs - MaxDatagramDelayMs, out chunk, out dropped, out droppedBytes))
         {
             _peekedLane = true;
             return true;
@@ -105,7 +105,7 @@ public sealed partial class FrameOutbox
             return false;
         }
 
-        chunk = _lane is { Length: > 0 } ? _head!.WholeFrames : _head!.Array.AsMemory(_head.Start, _head.End - _head.Start);
+        chunk = _lanes is { Length: > 0 } ? _head!.WholeFrames : _head!.Array.AsMemory(_head.Start, _head.End - _head.Start);
         return true;
     }
 }

@@ -162,7 +162,7 @@ public sealed partial class FrameOutbox
         {
             if (_peekedLane)
             {
-                _lane!.Advance(count);
+                _lanes!.Advance(count);
                 _laneTurn = false;
             }
             else if (_head is FrameSegment head)
@@ -170,7 +170,7 @@ public sealed partial class FrameOutbox
                 AdvanceLocked(head, count);
             }
 
-            if (_waiters is { Count: > 0 } && _queued <= _limit - (_limit / 4) && !(_lane?.Length >= _limit / 4))
+            if (_waiters is { Count: > 0 } && _queued <= _limit - (_limit / 4) && (_lanes is null || _lanes.IsShared || _lanes.Length < _limit / 4))
             {
                 wake = TakeWaitersLocked();
             }
@@ -208,7 +208,7 @@ public sealed partial class FrameOutbox
 
             _tail = null;
             _queued = 0;
-            _lane?.Clear();
+            _lanes?.Clear();
         }
     }
 
