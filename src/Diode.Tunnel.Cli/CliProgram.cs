@@ -86,6 +86,7 @@ public static class CliProgram
             UnpublishCommand.Create(shell),
             BindCommand.Create(shell),
             ClearTextCommand.Create(shell),
+            BnsCommand.Create(shell),
             ExitCommand.Create(shell),
             TicketCommand.Create(shell),
             ResetCommand.Create(shell),

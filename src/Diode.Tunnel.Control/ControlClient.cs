@@ -143,6 +143,24 @@ public sealed class ControlClient : IDisposable
             ControlJson.Default.FleetVerification,
             cancellationToken);
 
+    /// <summary>Prepares a transaction, or sends it.</summary>
+    public Task<ChainActionResult> ActOnChainAsync(ChainActionRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(
+            ControlRoutes.ChainAction,
+            request,
+            ControlJson.Default.ChainActionRequest,
+            ControlJson.Default.ChainActionResult,
+            cancellationToken);
+
+    /// <summary>Looks a BNS name up.</summary>
+    public Task<NameEntry> LookUpNameAsync(NameRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(
+            ControlRoutes.ChainName,
+            request,
+            ControlJson.Default.NameRequest,
+            ControlJson.Default.NameEntry,
+            cancellationToken);
+
     /// <summary>The publish rules in force.</summary>
     public Task<PublishList> ListPublishAsync(CancellationToken cancellationToken = default) =>
         GetAsync(ControlRoutes.Publish, ControlJson.Default.PublishList, cancellationToken);

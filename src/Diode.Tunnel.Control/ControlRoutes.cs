@@ -42,6 +42,12 @@ public static class ControlRoutes
     /// <summary>POST ManifestRequest → FleetVerification.</summary>
     public const string FleetVerify = "/v1/fleets/verify";
 
+    /// <summary>POST ChainActionRequest → ChainActionResult.</summary>
+    public const string ChainAction = "/v1/chain/action";
+
+    /// <summary>POST NameRequest → NameEntry.</summary>
+    public const string ChainName = "/v1/chain/name";
+
     /// <summary>GET → PublishList.</summary>
     public const string Publish = "/v1/publish";
 

@@ -13,5 +13,7 @@ internal static class ExitCommand
             ExitOffCommand.Create(shell),
             OfferExitCommand.Create(shell),
             UnofferExitCommand.Create(shell),
+            RegisterExitCommand.Create(shell),
+            RegisterExitCommand.CreateUnregister(shell),
         };
 }

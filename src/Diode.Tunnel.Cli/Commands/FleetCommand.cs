@@ -13,6 +13,7 @@ internal static class FleetCommand
         CreateFleetCommand.Create(shell),
         AddMemberCommand.Create(shell),
         RemoveMemberCommand.Create(shell),
+        TransferFleetCommand.Create(shell),
         JoinFleetCommand.Create(shell),
         LeaveFleetCommand.Create(shell),
         ExportFleetCommand.Create(shell),
@@ -22,7 +23,7 @@ internal static class FleetCommand
     /// <summary><c>--fleet NAME</c>, optional where there is only one.</summary>
     internal static Option<string?> FleetOption() => new("--fleet")
     {
-        Description = "Name or operator address of the fleet; not needed if there is only one.",
+        Description = "Name or operator address of the fleet, or its contract: 0x… or CHAIN:0x…; not needed if there is only one.",
         HelpName = "FLEET",
     };
 
@@ -30,13 +31,31 @@ internal static class FleetCommand
     internal const string SourceDescription =
         "The signed manifest (- reads standard input), or the address of a fleet contract: 0x… or CHAIN:0x….";
 
+    /// <summary>
+    /// Whether a fleet is that of a contract: by its address as a contract (<c>CHAIN:0x…</c>), or because this device holds it as one. An
+    /// address alone may also be the operator of a manifest.
+    /// </summary>
+    internal static async Task<bool> IsContractAsync(CliRun run, string? fleet, CancellationToken cancellationToken)
+    {
+        if (fleet is not null && fleet.Contains(':', StringComparison.Ordinal))
+        {
+            return true;
+        }
+
+        FleetList list = await run.Client.ListFleetsAsync(cancellationToken);
+        FleetDetails[] held = [.. list.Fleets.Where(f => fleet is null || f.Name == fleet || string.Equals(f.Operator, fleet, StringComparison.OrdinalIgnoreCase))];
+        return fleet is null
+            ? held is [{ Chain: not null }]
+            : held.Length == 0 ? IsAddress(fleet) : held[0].Chain is not null;
+    }
+
+    private static bool IsAddress(string text) => text.Length == 42 && text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
+        && text[2..].All(char.IsAsciiHexDigit);
+
     /// <summary>The address of a contract as it is, with a name for it; anything else names a file, whose text is returned.</summary>
     internal static async Task<ManifestRequest> ReadSourceAsync(string source, string? name, CancellationToken cancellationToken)
     {
-        string address = source[(source.IndexOf(':', StringComparison.Ordinal) + 1)..];
-        bool isContract = address.Length == 42 && address.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
-            && address[2..].All(char.IsAsciiHexDigit);
-        return isContract
+        return IsAddress(source[(source.IndexOf(':', StringComparison.Ordinal) + 1)..])
             ? new ManifestRequest { Document = name is null ? source : $"{source} {name}" }
             : await ManifestFile.ReadAsync(source, cancellationToken);
     }

@@ -7,10 +7,20 @@ namespace Diode.Tunnel.Cli.Commands;
 /// <summary><c>fleet list</c>.</summary>
 internal static class ListFleetsCommand
 {
-    internal static Command Create(CliShell shell) => shell.Handle(
-        new Command("list", "Show the fleets this device knows."),
-        async (_, run, cancellationToken) =>
+    internal static Command Create(CliShell shell)
+    {
+        var contract = new Argument<string?>("CONTRACT")
         {
+            Description = "A fleet contract, 0x… or CHAIN:0x…, joined or not: show its devices.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        return shell.Handle(new Command("list", "Show the fleets this device knows, or the devices of a contract.") { contract }, async (parsed, run, cancellationToken) =>
+        {
+            if (parsed.GetValue(contract) is { } address)
+            {
+                return await VerifyFleetCommand.ShowAsync(run, address, cancellationToken);
+            }
+
             FleetList list = await run.Client.ListFleetsAsync(cancellationToken);
             run.Show(list, json => json.FleetList, writer =>
             {
@@ -25,4 +35,5 @@ internal static class ListFleetsCommand
             });
             return CliExitCodes.Ok;
         });
+    }
 }

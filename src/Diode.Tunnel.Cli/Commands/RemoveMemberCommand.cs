@@ -11,7 +11,19 @@ internal static class RemoveMemberCommand
         var device = new Argument<string>("DEVICE") { Description = "Address or label of the member." };
         Option<string?> fleet = FleetCommand.FleetOption();
         var command = new Command("remove", "Remove a member and sign the next version; its sessions are cut.") { device, fleet };
-        return shell.Handle(command, async (parsed, run, cancellationToken) => FleetCommand.Show(run, await run.Client.RemoveMemberAsync(
-            new RemoveMemberRequest { Fleet = parsed.GetValue(fleet), Device = parsed.GetRequiredValue(device) }, cancellationToken)));
+        ChainOptions chain = ChainOptions.Add(command);
+        return shell.Handle(command, async (parsed, run, cancellationToken) =>
+        {
+            string member = parsed.GetRequiredValue(device);
+            if (parsed.GetValue(chain.Chain) is null && !await FleetCommand.IsContractAsync(run, parsed.GetValue(fleet), cancellationToken))
+            {
+                chain.RefuseWithoutChain(parsed);
+                return FleetCommand.Show(run, await run.Client.RemoveMemberAsync(
+                    new RemoveMemberRequest { Fleet = parsed.GetValue(fleet), Device = member }, cancellationToken));
+            }
+
+            var request = new ChainActionRequest { Action = ChainActionKind.FleetRemove, Contract = parsed.GetValue(fleet), Addresses = [member] };
+            return await chain.ActAsync(parsed, run, request, null, cancellationToken);
+        });
     }
 }

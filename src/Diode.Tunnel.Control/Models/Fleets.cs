@@ -11,7 +11,10 @@ public record FleetSummary
     /// <summary>Address of the operator who signs its membership (or of the contract), lower-case <c>0x…</c>.</summary>
     public required string Operator { get; init; }
 
-    /// <summary>Version of the manifest; grows with every change.</summary>
+    /// <summary>Prefix of the chain whose contract decides who is in; null for a manifest.</summary>
+    public string? Chain { get; init; }
+
+    /// <summary>Version of the manifest, or block that was read; grows with every change.</summary>
     public long Version { get; init; }
 
     /// <summary>When the manifest was signed, UTC.</summary>

@@ -41,6 +41,11 @@ internal static class ControlRouteTable
             Post(ControlRoutes.FleetVerify, Look, "fleet verify", json.ManifestRequest, json.FleetVerification,
                 RequestCheck.Check, (request, c) => backend.VerifyFleetAsync(request, c).AsTask()),
 
+            Post(ControlRoutes.ChainAction, Change, "fleet add --fleet 0x…", json.ChainActionRequest, json.ChainActionResult,
+                RequestCheck.Check, backend.ActOnChainAsync),
+            Post(ControlRoutes.ChainName, Look, "bns lookup", json.NameRequest, json.NameEntry,
+                RequestCheck.Check, (request, c) => backend.LookUpNameAsync(request, c).AsTask()),
+
             Get(ControlRoutes.Publish, "publish list", json.PublishList, c => backend.ListPublishAsync(c).AsTask()),
             Post(ControlRoutes.PublishAdd, Change, "publish", json.AddPublishRequest, json.PublishList,
                 RequestCheck.Check, backend.AddPublishAsync),

@@ -131,6 +131,18 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     }
 
     /// <inheritdoc/>
+    public async Task<ChainActionResult> ActOnChainAsync(ChainActionRequest request, CancellationToken cancellationToken)
+    {
+        return EngineModels.ToResult(await RunAsync(e => e.ActOnChainAsync(EngineModels.ToAction(request), cancellationToken)));
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<NameEntry> LookUpNameAsync(NameRequest request, CancellationToken cancellationToken)
+    {
+        return EngineModels.ToEntry(await RunAsync(e => e.LookUpNameAsync(request.Name, request.Chain, request.Contract, cancellationToken)));
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken)
     {
         return EngineModels.ToLedger(await RunAsync(e => e.GetLedgerAsync(cancellationToken)));

@@ -8,7 +8,7 @@ using EnginePath = Diode.Tunnel.Engine.Paths.PathKind;
 namespace Diode.Tunnel.Daemon.ControlApi;
 
 /// <summary>From the engine's words to the models of the control API. Pure.</summary>
-internal static class EngineModels
+internal static partial class EngineModels
 {
     private const string All = "all";
 
@@ -69,6 +69,7 @@ internal static class EngineModels
         {
             Name = fleet.Name,
             Operator = fleet.Operator,
+            Chain = fleet.Chain,
             Version = fleet.Version,
             Issued = fleet.Issued,
             Expires = fleet.Expires,

@@ -56,6 +56,12 @@ public interface IControlBackend
     /// <summary>Checks a manifest without taking it; a bad one is a result, not a failure.</summary>
     ValueTask<FleetVerification> VerifyFleetAsync(ManifestRequest request, CancellationToken cancellationToken);
 
+    /// <summary>Says what a transaction would cost, or signs and sends it and waits some time for its block.</summary>
+    Task<ChainActionResult> ActOnChainAsync(ChainActionRequest request, CancellationToken cancellationToken);
+
+    /// <summary>What a name service holds about a name.</summary>
+    ValueTask<NameEntry> LookUpNameAsync(NameRequest request, CancellationToken cancellationToken);
+
     /// <summary>What this device pays relays, by relay.</summary>
     ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken);
 

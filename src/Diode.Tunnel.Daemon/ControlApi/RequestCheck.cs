@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Numerics;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Control.Models;
 
@@ -37,6 +39,33 @@ internal static class RequestCheck
         {
             throw Bad("The manifest is empty.");
         }
+    }
+
+    internal static void Check(ChainActionRequest request)
+    {
+        const int mostHours = 720;
+        OptionalText("chain", request.Chain);
+        OptionalText("contract", request.Contract);
+        OptionalText("name", request.Name);
+        OptionalText("region", request.Region);
+        OptionalText("key", request.Key);
+        foreach (string address in request.Addresses)
+        {
+            Text("address", address);
+        }
+
+        if (!Enum.IsDefined(request.Action) || request.Hours is < 1 or > mostHours || request.PolicyUrl?.Length > MaxNameLength
+            || (request.MostCost is { } most && !BigInteger.TryParse(most, NumberStyles.None, CultureInfo.InvariantCulture, out _)))
+        {
+            throw Bad("The action is not in form.");
+        }
+    }
+
+    internal static void Check(NameRequest request)
+    {
+        Text("name", request.Name);
+        OptionalText("chain", request.Chain);
+        OptionalText("contract", request.Contract);
     }
 
     internal static void Check(LeaveFleetRequest request) => Text("fleet", request.Fleet);

@@ -37,6 +37,7 @@ public sealed class CliVerbTests
     [InlineData("exit off", "off", "exit disconnected")]
     [InlineData("exit offer --region DE --ipv6 off", "offer de  False", "offering nothing")]
     [InlineData("exit unoffer", "unoffer", "offering nothing")]
+    [InlineData("bns lookup my-first-name --chain av", "name my-first-name av ", "my-first-name belongs to 0x1111111111111111111111111111111111111111")]
     [InlineData("version", "status", "9.9.9")]
     public async Task Verb_reaches_the_backend(string line, string call, string output)
     {
@@ -44,8 +45,56 @@ public sealed class CliVerbTests
         CliResult result = await api.CliAsync(line.Split(' '));
         Assert.Equal("", result.Error);
         Assert.Equal(CliExitCodes.Ok, result.ExitCode);
-        Assert.Equal([call], api.Backend.Calls);
+        Assert.Equal([call], api.Backend.Calls.Where(c => c != "fleets" || call == "fleets"));
         Assert.Contains(output, result.Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("fleet create home --chain av", "FleetCreate av   []", "let devices in:      diode-tunnel fleet add 0xDEVICE --fleet av:0x4444444444444444444444444444444444444444")]
+    [InlineData("fleet add 0xabc --fleet av:0xf", "FleetAdd  av:0xf  [0xabc]", "done: it is in a block")]
+    [InlineData("fleet remove 0xabc --fleet 0x5555555555555555555555555555555555555555", "FleetRemove  0x5555555555555555555555555555555555555555  [0xabc]", "done")]
+    [InlineData("fleet transfer 0xabc --fleet x --chain glmr", "FleetTransfer glmr x  [0xabc]", "gas        at most 60000 at 1.5 gwei: at most 0.00009 coins")]
+    [InlineData("bns register my-first-name --contract 0xb", "BnsRegister  0xb my-first-name [0x1111111111111111111111111111111111111111]", "balance    2.000000000000000001 coins")]
+    [InlineData("bns register my-first-name 0x1 0x2", "BnsRegister   my-first-name [0x1 0x2]", "via        relay a, relay b")]
+    [InlineData("bns transfer my-first-name 0x1", "BnsTransfer   my-first-name [0x1]", "done")]
+    [InlineData("bns reverse my-first-name", "BnsReverse   my-first-name [0x1111111111111111111111111111111111111111]", "done")]
+    [InlineData("bns unregister my-first-name", "BnsUnregister   my-first-name []", "done")]
+    [InlineData("exit register --region de --contract 0xe", "ExitRegister  0xe  []", "is listed")]
+    [InlineData("exit unregister --contract 0xe", "ExitUnregister  0xe  []", "done")]
+    public async Task Nothing_is_sent_to_a_chain_before_its_price_was_shown_and_agreed_to(string line, string call, string output)
+    {
+        await using ControlApiFixture api = await ControlApiFixture.StartAsync();
+        string[] Asked() => [.. api.Backend.Calls.Where(static c => c.StartsWith("prepare ", StringComparison.Ordinal) || c.StartsWith("send ", StringComparison.Ordinal))];
+        Assert.Equal(0, (await api.CliAsync([.. line.Split(' '), "--dry-run"])).ExitCode);
+        Assert.Equal(["prepare " + call], Asked());
+
+        // Nobody to ask is no yes, and neither is anything but a yes.
+        Assert.Equal(CliExitCodes.Usage, (await api.CliAsync(line.Split(' '))).ExitCode);
+        Assert.Equal(CliExitCodes.Negative, (await api.CliAnswerAsync("maybe", line.Split(' '))).ExitCode);
+        Assert.DoesNotContain(Asked(), static c => c.StartsWith("send", StringComparison.Ordinal));
+        foreach (CliResult sent in new[] { await api.CliAnswerAsync("y", line.Split(' ')), await api.CliAsync([.. line.Split(' '), "--yes"]) })
+        {
+            Assert.Equal("send " + call + " most 90000000000000", Asked()[^1]);
+            Assert.Equal(0, sent.ExitCode);
+            Assert.Contains(output, sent.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Key_files_are_read_by_the_caller_and_only_if_nobody_else_can()
+    {
+        await using ControlApiFixture api = await ControlApiFixture.StartAsync();
+        string file = Path.Combine(api.Folder, "operator.key");
+        await File.WriteAllTextAsync(file, new string('7', 64) + "\n");
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        Assert.Equal(0, (await api.CliAsync("bns", "unregister", "my-first-name", "--key", file, "--yes")).ExitCode);
+        Assert.Equal("send BnsUnregister   my-first-name [] key most 90000000000000", api.Backend.Calls.Last());
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        Assert.Contains("chmod 600", (await api.CliAsync("bns", "unregister", "my-first-name", "--key", file, "--yes")).Error, StringComparison.Ordinal);
+
+        // A dry run of what is no contract must not become a real one.
+        Assert.Equal(CliExitCodes.Usage, (await api.CliAsync("fleet", "remove", "server", "--dry-run")).ExitCode);
+        Assert.DoesNotContain(api.Backend.Calls, static c => c.StartsWith("remove", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -45,12 +45,18 @@ internal sealed class ControlApiFixture : IAsyncDisposable
         services.AddSingleton<IControlBackend>(Backend);
     });
 
-    internal async Task<CliResult> CliAsync(params string[] arguments)
+    internal Task<CliResult> CliAsync(params string[] arguments) => RunAsync(null, arguments);
+
+    /// <summary>The same with a person who answers.</summary>
+    internal Task<CliResult> CliAnswerAsync(string answer, params string[] arguments) => RunAsync(answer, arguments);
+
+    private async Task<CliResult> RunAsync(string? answer, string[] arguments)
     {
+        using StringReader? input = answer is null ? null : new StringReader(answer + "\n");
         using var output = new StringWriter();
         using var error = new StringWriter();
         int exitCode = await CliProgram.RunAsync(
-            [.. arguments, "--socket", Options.SocketPath], new CliTerminal(output, error, IsInteractive: false));
+            [.. arguments, "--socket", Options.SocketPath], new CliTerminal(output, error, IsInteractive: false) { In = input });
         return new CliResult(exitCode, output.ToString(), error.ToString());
     }
 

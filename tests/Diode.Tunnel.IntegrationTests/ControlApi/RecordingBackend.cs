@@ -58,6 +58,32 @@ internal sealed class RecordingBackend : IControlBackend
         Health = [new HealthWarning { Code = "NO_UDP", Severity = HealthSeverity.Warning, Text = "UDP is blocked", Fix = "open UDP" }],
     };
 
+    public Task<ChainActionResult> ActOnChainAsync(ChainActionRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer(
+            $"{(request.Send ? "send" : "prepare")} {request.Action} {request.Chain} {request.Contract} {request.Name} [{string.Join(' ', request.Addresses)}]"
+                + $"{(request.Key is null ? "" : " key")}{(request.MostCost is null ? "" : " most " + request.MostCost)}",
+            new ChainActionResult
+            {
+                Chain = "av",
+                ChainId = 31337,
+                Text = "do something",
+                From = Status.Device,
+                Contract = "0x4444444444444444444444444444444444444444",
+                GasLimit = 60_000,
+                GasPrice = "1500000000",
+                MostCost = "90000000000000",
+                Balance = "2000000000000000001",
+                Nonce = 7,
+                Via = ["relay a", "relay b"],
+                Transaction = request.Send ? "0x" + new string('5', 64) : null,
+                Confirmed = request.Send,
+            }));
+
+    public ValueTask<NameEntry> LookUpNameAsync(NameRequest request, CancellationToken cancellationToken) =>
+        new(Answer(
+            $"name {request.Name} {request.Chain} {request.Contract}",
+            new NameEntry { Name = request.Name, Chain = "av", Owner = Status.Device, Destinations = [ServerDevice], Assurance = "av: 2 of 3 relays agree" }));
+
     public ValueTask<DaemonStatus> GetStatusAsync(CancellationToken cancellationToken) => new(Answer("status", Status));
 
     public ValueTask<Identity> GetIdentityAsync(CancellationToken cancellationToken) =>

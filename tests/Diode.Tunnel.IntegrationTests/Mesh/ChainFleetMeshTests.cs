@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.Json.Nodes;
 using Diode.Tunnel.Control.Models;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.IntegrationTests.Evm;
@@ -12,11 +10,7 @@ namespace Diode.Tunnel.IntegrationTests.Mesh;
 /// <summary>A fleet that a contract on a real EVM node decides, read by three endpoints of which one lies.</summary>
 public sealed class ChainFleetMeshTests(ITestOutputHelper output)
 {
-    private const string Internet = "inet";
-    private const string NodePort = "8545";
-    private const string LiarPort = "8546";
     private static readonly TimeSpan Promise = TimeSpan.FromSeconds(10);
-    private static readonly string Operator = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 
     [Fact]
     public void Contract_admits_and_removes_and_a_liar_does_neither()
@@ -26,16 +20,16 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         MeshDevice server = world.AddDevice("server");
         MeshDevice phone = world.AddDevice("phone");
         MeshDevice intruder = world.AddDevice("intruder");
-        HostedProcess node = StartNode(world);
+        HostedProcess node = ChainLab.StartNode(world);
         intruder.Launch();
         intruder.WaitReady();
-        StartLiar(world, intruder.Address);
-        string contract = Deploy(world);
+        ChainLab.StartLiar(world, intruder.Address);
+        string contract = ChainLab.Deploy(world);
         intruder.Stop();
 
         // Three operators, as far as a device can tell.
         string chains = string.Join(
-            ',', $"av=http://{MeshWorld.Web}:{LiarPort}", $"av=http://{MeshWorld.Web}:{NodePort}", $"av=http://{MeshWorld.DeviceNameServer}:{NodePort}");
+            ',', $"av=http://{MeshWorld.Web}:{ChainLab.LiarPort}", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}", $"av=http://{MeshWorld.DeviceNameServer}:{ChainLab.NodePort}");
         MeshDevice[] members = [laptop, server, phone];
         foreach (MeshDevice device in members.Append(intruder))
         {
@@ -52,7 +46,7 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         Assert.Contains("does not let this device in", laptop.Cli("fleet", "join", contract).Output, StringComparison.Ordinal);
         foreach (MeshDevice device in members)
         {
-            Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(device.Address), true));
+            ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(device.Address), true));
         }
 
         foreach (MeshDevice device in members)
@@ -64,7 +58,7 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         MeshWorld.WaitMeshed(members);
         string verified = server.Check("fleet", "verify", "av:" + contract);
         Assert.Contains("proven at block", verified, StringComparison.Ordinal);
-        Assert.Contains($"contradicted by http://{MeshWorld.Web}:{LiarPort}", verified, StringComparison.Ordinal);
+        Assert.Contains($"contradicted by http://{MeshWorld.Web}:{ChainLab.LiarPort}", verified, StringComparison.Ordinal);
         FleetSummary fleet = Assert.Single(server.Status().Fleets);
         Assert.Equal((MeshWorld.Fleet, contract, 3), (fleet.Name, fleet.Operator, fleet.MemberCount));
         Assert.DoesNotContain(server.Status().Peers, p => p.Device == intruder.Address);
@@ -74,7 +68,7 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         HostedProcess stream = world.Net.Start("phone", "curl", "-s", "-N", $"http://{server.Ipv4}/stream");
         world.Net.WaitUntil("the transfer runs", TimeSpan.FromSeconds(20), () => Lines(stream) > 5);
         double asked = Now();
-        Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(phone.Address), false));
+        ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(phone.Address), false));
         server.WaitStatus("the phone is no peer any more", s => s.Peers.All(p => p.Device != phone.Address), Promise);
         double cut = Now() - asked;
         int count = Lines(stream);
@@ -106,15 +100,15 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         MeshDevice laptop = world.AddDevice("laptop");
         MeshDevice server = world.AddDevice("server");
         MeshDevice intruder = world.AddDevice("intruder");
-        StartNode(world);
+        ChainLab.StartNode(world);
         intruder.Launch();
         intruder.WaitReady();
-        StartLiar(world, intruder.Address);
+        ChainLab.StartLiar(world, intruder.Address);
         intruder.Stop();
         string[] more = world.AddRelays(
-            ["berlin", "chicago"], name => ["--chain", $"av=http://{MeshWorld.Web}:{(name == "relay" ? LiarPort : NodePort)}"]);
+            ["berlin", "chicago"], name => ["--chain", $"av=http://{MeshWorld.Web}:{(name == "relay" ? ChainLab.LiarPort : ChainLab.NodePort)}"]);
         string liar = $"relay {MeshWorld.RelayAddress}:41046";
-        string contract = Deploy(world);
+        string contract = ChainLab.Deploy(world);
         MeshDevice[] devices = [laptop, server, intruder];
         foreach (MeshDevice device in devices)
         {
@@ -130,7 +124,7 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         MeshDevice[] members = [laptop, server];
         foreach (MeshDevice device in members)
         {
-            Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(device.Address), true));
+            ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(device.Address), true));
         }
 
         foreach (MeshDevice device in members)
@@ -154,13 +148,13 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
 
         // A removal is seen through the relays in time.
         double asked = Now();
-        Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), false));
+        ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), false));
         server.WaitStatus("the laptop is no peer any more", s => s.Peers.All(p => p.Device != laptop.Address), Promise);
         output.WriteLine($"cut {Now() - asked:0.0} s after the removal was sent to the chain");
 
         // Two relays are left, one of them the liar: it takes both to agree on a block, but a proof is a proof.
         world.Stop("chicago");
-        Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), true));
+        ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), true));
         server.WaitStatus("the laptop is a peer again", s => s.Peers.Any(p => p.Device == laptop.Address));
         server.WaitStatus("two relays", static s => s.Fleets.Any(static f => f.Assurance.Contains("of 2 relays agree", StringComparison.Ordinal)));
         Assert.Contains("contradicted by " + liar, server.Status().Fleets[0].Assurance, StringComparison.Ordinal);
@@ -171,62 +165,7 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         server.WaitStatus("cached", static s => s.Fleets.Any(static f => f.Assurance.Contains("cached at", StringComparison.Ordinal)));
     }
 
-    private static HostedProcess StartNode(MeshWorld world)
-    {
-        HostedProcess node = world.Net.Start(
-            Internet, [AnvilNode.Program, .. AnvilNode.Arguments("0.0.0.0", 8545), "--gas-price", "0", "--block-base-fee-per-gas", "0"]);
-        world.Net.WaitUntil("the chain answers", TimeSpan.FromSeconds(20), () => Rpc(world, "eth_chainId") is not null);
-        return node;
-    }
-
-    private static void StartLiar(MeshWorld world, string device)
-    {
-        HostedProcess liar = world.Net.Start(
-            Internet, "/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "Evm", "lying_endpoint.py"), MeshWorld.Web, LiarPort,
-            $"http://127.0.0.1:{NodePort}", device);
-        world.Net.WaitUntil("the liar answers", TimeSpan.FromSeconds(15), () => liar.Output.Contains("ready", StringComparison.Ordinal));
-    }
-
     private static double Now() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).TotalSeconds;
 
     private static int Lines(HostedProcess process) => process.Output.Count(static c => c == '\n');
-
-    private static string Deploy(MeshWorld world)
-    {
-        Address fleetOperator = Address.Parse(Operator);
-        string hash = Submit(world, null, [.. ContractArtifact.Load("FleetContract").Bytecode, .. AbiText.Encode("address,address", fleetOperator, fleetOperator)]);
-        return Receipt(world, hash)["contractAddress"]!.GetValue<string>();
-    }
-
-    private static void Send(MeshWorld world, string contract, byte[] data) =>
-        Assert.Equal("0x1", Receipt(world, Submit(world, contract, data))["status"]!.GetValue<string>());
-
-    private static string Submit(MeshWorld world, string? to, byte[] data)
-    {
-        var transaction = new JsonObject { ["from"] = Operator, ["data"] = DeployedContract.Hex(data), ["gas"] = "0x1c9c380" };
-        if (to is not null)
-        {
-            transaction["to"] = to;
-        }
-
-        return Rpc(world, "eth_sendTransaction", transaction)!.GetValue<string>();
-    }
-
-    private static JsonNode Receipt(MeshWorld world, string hash)
-    {
-        JsonNode? receipt = null;
-        world.Net.WaitUntil("the transaction is in a block", TimeSpan.FromSeconds(10), () => (receipt = Rpc(world, "eth_getTransactionReceipt", hash)) is not null);
-        return receipt!;
-    }
-
-    // The node is in a namespace, so a program in there has to ask it.
-    private static JsonNode? Rpc(MeshWorld world, string method, params JsonNode[] parameters)
-    {
-        string body = new JsonObject { ["jsonrpc"] = "2.0", ["id"] = 1, ["method"] = method, ["params"] = new JsonArray(parameters) }.ToJsonString();
-        string file = Path.Combine(world.Net.Folder, "request.json");
-        File.WriteAllText(file, body);
-        CommandResult result = world.Net.Run(
-            Internet, "curl", "-s", "-m", "5", "-H", "Content-Type: application/json", "-d", "@" + file, string.Create(CultureInfo.InvariantCulture, $"http://127.0.0.1:{NodePort}"));
-        return result.ExitCode == 0 ? JsonNode.Parse(result.Output)!["result"] : null;
-    }
 }

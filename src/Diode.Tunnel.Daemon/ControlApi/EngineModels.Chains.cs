@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Numerics;
+using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.Engine;
+
+namespace Diode.Tunnel.Daemon.ControlApi;
+
+/// <content>What is written to chains.</content>
+internal static partial class EngineModels
+{
+    internal static ChainAction ToAction(ChainActionRequest request)
+    {
+        return new ChainAction
+        {
+            Kind = request.Action switch
+            {
+                Control.Models.ChainActionKind.FleetCreate => Engine.ChainActionKind.FleetCreate,
+                Control.Models.ChainActionKind.FleetAdd => Engine.ChainActionKind.FleetAdd,
+                Control.Models.ChainActionKind.FleetRemove => Engine.ChainActionKind.FleetRemove,
+                Control.Models.ChainActionKind.FleetTransfer => Engine.ChainActionKind.FleetTransfer,
+                Control.Models.ChainActionKind.BnsRegister => Engine.ChainActionKind.BnsRegister,
+                Control.Models.ChainActionKind.BnsTransfer => Engine.ChainActionKind.BnsTransfer,
+                Control.Models.ChainActionKind.BnsReverse => Engine.ChainActionKind.BnsReverse,
+                Control.Models.ChainActionKind.BnsUnregister => Engine.ChainActionKind.BnsUnregister,
+                Control.Models.ChainActionKind.ExitRegister => Engine.ChainActionKind.ExitRegister,
+                _ => Engine.ChainActionKind.ExitUnregister,
+            },
+            Chain = request.Chain,
+            Contract = request.Contract,
+            Name = request.Name,
+            Addresses = request.Addresses,
+            Region = request.Region,
+            Ipv4 = request.Ipv4,
+            Ipv6 = request.Ipv6,
+            PolicyUrl = request.PolicyUrl,
+            Lifetime = TimeSpan.FromHours(request.Hours),
+            Key = request.Key,
+            Send = request.Send,
+            MostCost = request.MostCost is { } most ? BigInteger.Parse(most, NumberStyles.None, CultureInfo.InvariantCulture) : null,
+        };
+    }
+
+    internal static ChainActionResult ToResult(ChainActionView view)
+    {
+        return new ChainActionResult
+        {
+            Chain = view.Chain,
+            ChainId = (long)view.ChainId,
+            Text = view.Text,
+            From = view.From,
+            Contract = view.Contract,
+            GasLimit = (long)view.GasLimit,
+            GasPrice = view.GasPrice.ToString(CultureInfo.InvariantCulture),
+            MostCost = view.MostCost.ToString(CultureInfo.InvariantCulture),
+            Balance = view.Balance.ToString(CultureInfo.InvariantCulture),
+            Nonce = (long)view.Nonce,
+            Via = view.Via,
+            Transaction = view.Transaction,
+            Confirmed = view.IsConfirmed,
+        };
+    }
+
+    internal static NameEntry ToEntry(BnsView view)
+    {
+        return new NameEntry
+        {
+            Name = view.Name,
+            Chain = view.Chain,
+            Owner = view.Owner,
+            Destinations = view.Destinations,
+            Properties = view.Properties,
+            Assurance = view.Assurance,
+        };
+    }
+}

@@ -1,0 +1,108 @@
+using System.Globalization;
+using System.Numerics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Diode.Tunnel.Control;
+using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.IntegrationTests.Evm;
+using Diode.Tunnel.IntegrationTests.Namespaces;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Diode.Tunnel.IntegrationTests.Mesh;
+
+/// <summary>Fleets, names and exits written to a real EVM node by the real programs, through a relay.</summary>
+public sealed class ChainWriteTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void A_fleet_a_name_and_an_exit_are_made_from_the_command_line()
+    {
+        using MeshWorld world = new();
+        MeshDevice laptop = world.AddDevice("laptop");
+        ChainLab.StartNode(world, isFree: false);
+        world.AddRelays([], static _ => ["--chain", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}"]);
+        laptop.Environment = ["env", "DIODE_TUNNEL_CHAIN_QUORUM=1"];
+        laptop.Start();
+        string key = Path.Combine(world.Net.Folder, "operator.key");
+        File.WriteAllText(key, ChainLab.OperatorKey + "\n");
+        File.SetUnixFileMode(key, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        // Without coins it is said what is missing; looking costs nothing.
+        string plan = laptop.Check("fleet", "create", "home", "--chain", "av", "--dry-run");
+        output.WriteLine(plan);
+        Assert.Contains($"signed by  {laptop.Address}, transaction number 0", plan, StringComparison.Ordinal);
+        Assert.Contains("balance    0 coins", plan, StringComparison.Ordinal);
+        Assert.Contains($"via        relay {MeshWorld.RelayAddress}:41046", plan, StringComparison.Ordinal);
+        Assert.Contains("Nothing was sent.", plan, StringComparison.Ordinal);
+        CommandResult poor = laptop.Cli("fleet", "create", "home", "--chain", "av", "--yes");
+        Assert.Contains("has too little on chain 'av'", poor.Output, StringComparison.Ordinal);
+        Assert.NotEqual(0, poor.ExitCode);
+
+        BigInteger wealth = BigInteger.Pow(10, 18);
+        ChainLab.Rpc(world, "anvil_setBalance", laptop.Address, "0x" + wealth.ToString("x", CultureInfo.InvariantCulture));
+
+        // Without a new block nothing has changed, as far as relays know.
+        ChainLab.Rpc(world, "evm_mine");
+        world.Net.WaitUntil(
+            "the coins are seen", TimeSpan.FromSeconds(20),
+            () => laptop.Check("fleet", "create", "home", "--chain", "av", "--dry-run").Contains("balance    1 coins", StringComparison.Ordinal));
+        ChainActionResult made = Act(laptop, "fleet", "create", "home", "--chain", "av");
+        string fleet = "av:" + made.Contract;
+        BigInteger left = Number(ChainLab.Rpc(world, "eth_getBalance", laptop.Address, "latest"));
+        Assert.InRange(wealth - left, BigInteger.One, BigInteger.Parse(made.MostCost, CultureInfo.InvariantCulture));
+
+        Assert.Equal(0, laptop.Cli("fleet", "list", fleet).ExitCode);
+        Act(laptop, "fleet", "add", laptop.Address, "--fleet", fleet);
+        laptop.Check("fleet", "join", fleet, "--name", "home");
+        string other = "0x00000000000000000000000000000000000000aa";
+
+        // Joined, it is known by name; and what was written is read at once.
+        Act(laptop, "fleet", "add", other, "--fleet", "home");
+        laptop.WaitStatus("the other device is a peer", s => s.Peers.Any(p => p.Device == other));
+        Act(laptop, "fleet", "remove", other);
+        laptop.WaitStatus("it is none any more", static s => s.Peers.Count == 0);
+        Act(laptop, "fleet", "transfer", ChainLab.Operator, "--fleet", "home");
+        string refused = laptop.Cli("fleet", "add", other, "--fleet", "home", "--yes").Output;
+        Assert.Contains("Only the operator can call this method", refused, StringComparison.Ordinal);
+        Act(laptop, "fleet", "add", other, "--fleet", "home", "--key", key);
+        Assert.Contains(other, laptop.Check("fleet", "list", fleet), StringComparison.Ordinal);
+
+        string bns = ChainLab.Deploy(world, "BNS", []);
+        string[] service = ["--chain", "av", "--contract", bns];
+        Assert.Equal(7, laptop.Cli(["bns", "lookup", "my-first-name", .. service]).ExitCode);
+        Act(laptop, ["bns", "register", "My-First-Name", laptop.Address, other, .. service]);
+        NameEntry name = JsonSerializer.Deserialize(
+            laptop.Check(["bns", "lookup", "my-first-name.diode", "--json", .. service]), ControlJson.Default.NameEntry)!;
+        Assert.Equal((laptop.Address, 2), (name.Owner, name.Destinations.Count));
+        Assert.StartsWith("av: 1 of 1 relays agree at block", name.Assurance, StringComparison.Ordinal);
+        Act(laptop, ["bns", "reverse", "my-first-name", .. service]);
+        Assert.Contains("cannot be a name", laptop.Cli(["bns", "register", "short", .. service]).Output, StringComparison.Ordinal);
+        Assert.Contains("Forward lookup failed", laptop.Cli(["bns", "reverse", "my-first-name", ChainLab.Operator, "--yes", .. service]).Output, StringComparison.Ordinal);
+        Act(laptop, ["bns", "transfer", "my-first-name", ChainLab.Operator, .. service]);
+        Assert.Contains("refuses it", laptop.Cli(["bns", "unregister", "my-first-name", "--yes", .. service]).Output, StringComparison.Ordinal);
+        Act(laptop, ["bns", "unregister", "my-first-name", "--key", key, .. service]);
+        Assert.Equal(7, laptop.Cli(["bns", "lookup", "my-first-name", .. service]).ExitCode);
+
+        string directory = ChainLab.Deploy(world, "ExitDirectory", []);
+        Act(laptop, "exit", "register", "--region", "de", "--ipv6", "--policy", "https://exit.example/policy", "--chain", "av", "--contract", directory);
+        string count = ChainLab.Rpc(world, "eth_call", new JsonObject
+        {
+            ["to"] = directory,
+            ["data"] = DeployedContract.Hex(DeployedContract.Encode("Count(string)", "de")),
+        }, "latest")!.GetValue<string>();
+        Assert.EndsWith("01", count, StringComparison.Ordinal);
+        Act(laptop, "exit", "unregister", "--chain", "av", "--contract", directory);
+    }
+
+    private static ChainActionResult Act(MeshDevice device, params string[] arguments)
+    {
+        // The description goes to the error output, which is returned, too: the document is what is between the braces.
+        string text = device.Check([.. arguments, "--yes", "--json"]);
+        ChainActionResult done = JsonSerializer.Deserialize(text[text.IndexOf('{', StringComparison.Ordinal)..(text.LastIndexOf('}') + 1)], ControlJson.Default.ChainActionResult)!;
+        Assert.True(done.Confirmed, text);
+        return done;
+    }
+
+    private static BigInteger Number(JsonNode? hex) =>
+        BigInteger.Parse("0" + hex!.GetValue<string>()[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+}
