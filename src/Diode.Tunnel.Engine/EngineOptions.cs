@@ -64,6 +64,12 @@ public sealed record EngineOptions
     /// <summary>How long the members of a contract count while the chain can't be read. Default 3 days.</summary>
     public TimeSpan ChainStaleness { get; init; } = TimeSpan.FromDays(3);
 
+    /// <summary>
+    /// Name services that <c>NAME.diode</c> is looked up at, the first that knows it counts: chains, or <c>CHAIN=0x…</c> for another contract
+    /// than the usual one. Default none.
+    /// </summary>
+    public IReadOnlyList<string> NameServices { get; init; } = [];
+
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";
 }

@@ -71,6 +71,9 @@ internal static partial class Log
     [LoggerMessage(1050, LogLevel.Warning, "Names: {Reason}")]
     public static partial void NamesProblem(ILogger logger, string reason);
 
+    [LoggerMessage(1051, LogLevel.Debug, "{Name} can't be looked up on chain {Chain}: {Reason}")]
+    public static partial void NameNotRead(ILogger logger, string name, string chain, string reason);
+
     [LoggerMessage(1060, LogLevel.Information, "A port of {Device} was closed: its local reader is too slow and held up the relay session")]
     public static partial void SlowReader(ILogger logger, string device);
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Membership.Chain;
+using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform.Storage;
 
 namespace Diode.Tunnel.Engine;
@@ -14,6 +15,9 @@ public sealed partial class TunnelEngine
 
     // Relays are paid for what they carry; a removal still has to be seen within ten seconds.
     private static readonly TimeSpan RelayPollInterval = TimeSpan.FromSeconds(4);
+
+    // So much later than usual may a change of members be seen because of names.
+    private static readonly TimeSpan NamesTimeout = TimeSpan.FromSeconds(3);
 
     // Small networks and tests; a first reading of ten thousand devices takes a few seconds.
     private static readonly TimeSpan ChainJoinTimeout = TimeSpan.FromSeconds(60);
@@ -32,6 +36,7 @@ public sealed partial class TunnelEngine
         }
 
         _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted);
+        OpenNameServices();
     }
 
     /// <summary>Somebody told something about a chain that is not so. Any thread.</summary>
@@ -175,6 +180,7 @@ public sealed partial class TunnelEngine
     {
         long now = _time.GetTimestamp();
         _chains.SetRelays(_relays.ReadyOwn);
+        EndNames();
         if (_chainFleets.Count == 0 || now < _nextChainPoll || _chainPoll is { IsCompleted: false })
         {
             return;
@@ -182,6 +188,14 @@ public sealed partial class TunnelEngine
 
         TimeSpan interval = _chainFleets.Any(static f => f.UsesRelays) ? RelayPollInterval : ChainPollInterval;
         _nextChainPoll = now + (long)(interval.TotalSeconds * _time.TimestampFrequency);
+        Dictionary<Address, string> claimed = _mesh.Peers.Values.Where(static p => p.Hello?.HostName is { Length: > 0 })
+            .ToDictionary(static p => p.Device, static p => p.Hello!.HostName!);
+        claimed[_keys.Device] = Environment.MachineName;
+        foreach (ChainFleetSource source in _chainFleets)
+        {
+            source.SetClaimedNames(claimed);
+        }
+
         _chainPoll = PollChainsAsync([.. _chainFleets], _chainsStopped.Token);
     }
 
@@ -189,7 +203,21 @@ public sealed partial class TunnelEngine
     {
         try
         {
-            await Task.WhenAll(sources.Select(s => s.RefreshAsync(_time.GetUtcNow(), cancel).AsTask())).ConfigureAwait(false);
+            bool[] changed = await Task.WhenAll(sources.Select(s => s.RefreshAsync(_time.GetUtcNow(), cancel).AsTask())).ConfigureAwait(false);
+            if (changed.Contains(true))
+            {
+                // Who was removed does not wait for the names of the others.
+                _loop.TryPost(RefreshFleets);
+            }
+
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            limit.CancelAfter(NamesTimeout);
+            await Task.WhenAll(sources.Select(
+                s => s.RefreshNamesAsync(NameServiceOf(s.Chain), _keys.Device, _time.GetUtcNow(), limit.Token).AsTask())).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            // Names that take too long are asked for another time.
         }
         catch (OperationCanceledException)
         {

@@ -34,7 +34,11 @@ public sealed partial class TunnelEngine
         _namesProblem = null;
         try
         {
-            _resolver = new DnsServer(new DnsServerOptions { TimeProvider = _time }) { DeviceAsked = MeetDevice };
+            _resolver = new DnsServer(new DnsServerOptions { TimeProvider = _time })
+            {
+                DeviceAsked = MeetDevice,
+                NameAsked = _bns.Count > 0 ? MeetNameAsync : null,
+            };
             _resolver.Start([.. ResolverAddresses.Select(static a => new IPEndPoint(a, DnsPort))]);
             if (_options.ConfigureDns && OperatingSystem.IsLinux())
             {
@@ -90,7 +94,7 @@ public sealed partial class TunnelEngine
     {
         if (_book is { } book)
         {
-            _names = NameTable.Create(ActiveFleets(), book);
+            _names = NameTable.Create(ActiveFleets(), book, _bnsNames.Names(_time.GetUtcNow()));
             _resolver?.SetNames(_names);
             _exitResolver?.SetNames(_names);
         }

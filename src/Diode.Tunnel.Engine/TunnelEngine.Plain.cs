@@ -114,12 +114,22 @@ public sealed partial class TunnelEngine
             return;
         }
 
+        NoteAddressed(device);
+        ApplyAddressed();
+    }
+
+    private void NoteAddressed(Address device)
+    {
         if (_addressed.Count >= MaxAddressed)
         {
             _addressed.RemoveAt(0);
         }
 
         _addressed.Add(device);
+    }
+
+    private void ApplyAddressed()
+    {
         _book = BuildBook(_book);
         UpdateNames();
         PublishSnapshot();

@@ -69,6 +69,9 @@ public sealed record DaemonOptions
     /// <summary>JSON-RPC endpoints of chains, <c>CHAIN=URL</c>.</summary>
     public IReadOnlyList<string> Chains { get; init; } = [];
 
+    /// <summary>Name services, <c>CHAIN</c> or <c>CHAIN=0x…</c>.</summary>
+    public IReadOnlyList<string> NameServices { get; init; } = ["glmr"];
+
     /// <summary>How many endpoints of a chain have to agree.</summary>
     public int ChainQuorum { get; init; } = 2;
 
@@ -125,6 +128,8 @@ public sealed record DaemonOptions
                 (o, v) => o with { TicketChain = OptionText.Number(v[0], 1, int.MaxValue) }),
             new("chain", "CHAIN=URL", "JSON-RPC endpoint to read fleet contracts by; CHAIN is diode, glmr, base, sapphire, av or an id; several of independent operators (default: the relays are asked).", true,
                 (o, v) => o with { Chains = [.. v] }),
+            new("name-services", "CHAIN", "Name service that NAME.diode is looked up at, or CHAIN=0x… for another contract; several with commas or repeated, off: none (default glmr).", true,
+                (o, v) => o with { NameServices = [.. v.Where(static name => name != "off")] }),
             new("chain-quorum", "NUMBER", "How many endpoints of a chain have to agree before a device is admitted (default 2).", false,
                 (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),
             new("chain-staleness", "HOURS", "How long the members of a contract count while the chain can't be read (default 72).", false,

@@ -39,6 +39,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             MapPorts = options.MapPorts,
             Chains = options.Chains,
             ChainQuorum = options.ChainQuorum,
+            NameServices = options.NameServices,
             ChainStaleness = TimeSpan.FromHours(options.ChainStaleness),
             Version = ProgramVersion.Text,
         };

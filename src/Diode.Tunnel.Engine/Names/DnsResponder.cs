@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Diode.Tunnel.Engine.Packets;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Contracts;
 
 namespace Diode.Tunnel.Engine.Names;
 
@@ -68,6 +70,24 @@ public static class DnsResponder
             && Address.TryParse(query.Name[..^ZoneSuffix.Length], out device)
             && !device.IsZero
             && !table.TryFind(query.Name[..^ZoneSuffix.Length], out _);
+    }
+
+    /// <summary>Whether a query is for <c>NAME.diode</c>, one label that the table lacks and a name service may have.</summary>
+    internal static bool TryReadUnknownName(NameTable table, ReadOnlySpan<byte> message, [NotNullWhen(true)] out string? name)
+    {
+        name = null;
+        if (!DnsMessage.IsQuery(message)
+            || !DnsMessage.TryReadQuery(message, out DnsQuery query)
+            || query.Class != DnsType.ClassIn
+            || !query.Name.EndsWith(ZoneSuffix, StringComparison.Ordinal)
+            || !BnsName.TryNormalize(query.Name[..^ZoneSuffix.Length], out string? asked, out _)
+            || table.TryFind(asked, out _))
+        {
+            return false;
+        }
+
+        name = asked;
+        return true;
     }
 
     /// <summary>Writes a bare reply with a code, for example SERVFAIL when no upstream answers. 0 if the message has no header.</summary>

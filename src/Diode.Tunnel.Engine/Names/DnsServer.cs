@@ -50,6 +50,12 @@ public sealed class DnsServer : IAsyncDisposable
     /// </summary>
     public Action<Ethereum.Address>? DeviceAsked { get; init; }
 
+    /// <summary>
+    /// Asked for a name <c>NAME.diode</c> that the table lacks and a name service may have, before the answer: it may put a table with the
+    /// name in force. False where that can't be found out: the answer is SERVFAIL, which nobody keeps.
+    /// </summary>
+    public Func<string, CancellationToken, Task<bool>>? NameAsked { get; init; }
+
     /// <summary>Puts a table in force.</summary>
     public void SetNames(NameTable names)
     {
@@ -117,6 +123,13 @@ public sealed class DnsServer : IAsyncDisposable
             asked(device);
         }
 
+        // What takes time is done beside the listener, as what goes to others.
+        if (NameAsked is not null && DnsResponder.TryReadUnknownName(Volatile.Read(ref _names), message, out _))
+        {
+            length = 0;
+            return DnsOutcome.Forward;
+        }
+
         DnsOutcome outcome = DnsResponder.Respond(Volatile.Read(ref _names), message, overTcp, reply, out length);
         if (outcome == DnsOutcome.Reply)
         {
@@ -129,6 +142,11 @@ public sealed class DnsServer : IAsyncDisposable
     /// <summary>The upstream's reply, or SERVFAIL.</summary>
     internal async ValueTask<byte[]> ForwardAsync(ReadOnlyMemory<byte> query, bool overTcp, CancellationToken cancellationToken)
     {
+        if (NameAsked is { } asked && DnsResponder.TryReadUnknownName(Volatile.Read(ref _names), query.Span, out string? name))
+        {
+            return await AskNameAsync(asked, name, query, overTcp, cancellationToken);
+        }
+
         byte[]? reply = await _forwarder.ForwardAsync(query, overTcp, cancellationToken);
         if (reply is not null)
         {
@@ -136,9 +154,28 @@ public sealed class DnsServer : IAsyncDisposable
             return reply;
         }
 
+        return Fail(query.Span);
+    }
+
+    private async Task<byte[]> AskNameAsync(
+        Func<string, CancellationToken, Task<bool>> asked, string name, ReadOnlyMemory<byte> query, bool overTcp, CancellationToken cancellationToken)
+    {
+        if (!await asked(name, cancellationToken))
+        {
+            return Fail(query.Span);
+        }
+
+        byte[] reply = new byte[overTcp ? ushort.MaxValue : DnsResponder.MaxUdpLength];
+        DnsResponder.Respond(Volatile.Read(ref _names), query.Span, overTcp, reply, out int length);
+        Interlocked.Increment(ref _answered);
+        return reply[..length];
+    }
+
+    private byte[] Fail(ReadOnlySpan<byte> query)
+    {
         Interlocked.Increment(ref _failed);
         byte[] failure = new byte[query.Length + DnsQuery.PlainUdpLength];
-        return failure[..DnsResponder.WriteServerFailure(query.Span, failure)];
+        return failure[..DnsResponder.WriteServerFailure(query, failure)];
     }
 
     private bool IsSelf(IPEndPoint server)

@@ -41,6 +41,17 @@ public static class PerimeterCalls
     /// <summary>Reads a returned key; zero when the device has none.</summary>
     public static bool TryReadKey(ReadOnlySpan<byte> data, out Hash256 key) => new AbiReader(data).TryReadWord(out key);
 
+    /// <summary>Reads the name of a device from what <see cref="GetDevice"/> returned.</summary>
+    public static bool TryReadDeviceName(ReadOnlySpan<byte> data, [NotNullWhen(true)] out string? name)
+    {
+        name = null;
+        var reader = new AbiReader(data);
+        return reader.TryReadTuple(out AbiReader members)
+            && members.TryReadAddress(out _)
+            && members.TryReadAddress(out _)
+            && members.TryReadString(out name);
+    }
+
     private static byte[] Of(string signature, Address device) => new AbiWriter(signature).WriteAddress(device).ToArray();
 
     private static byte[] Keyed(string signature, Address device, string key) =>

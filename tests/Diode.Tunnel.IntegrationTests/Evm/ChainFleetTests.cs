@@ -280,6 +280,48 @@ public sealed class ChainFleetTests : IDisposable
         Assert.Null(garbage.Current);
     }
 
+    /// <summary>Perimeter before name service before their own word; what one endpoint makes up is no name.</summary>
+    [Fact]
+    public async Task Devices_are_called_as_the_chain_calls_them()
+    {
+        Address self = _members[0];
+        DeployedContract perimeter = DeployedContract.Deploy(_node, "Perimeter", _operator, "address,string", _operator, "office");
+        DeployedContract bns = DeployedContract.Deploy(_node, "BNS", _operator);
+        perimeter.Send(_operator, "AddDeviceBatch(address[])", [_members.Cast<object>().ToArray()]);
+        const string create = "createDevice(address,string,string,string,string)";
+        perimeter.Send(_operator, create, self, "My Laptop", "", "", "");
+        perimeter.Send(_operator, create, _members[1], "Büro: 2. Stock", "", "", "");
+        const string register = "RegisterMultiple(string,address[])";
+        bns.Send(_operator, register, "the-printer", new object[] { _members[1], _members[2] });
+        bns.Send(_operator, register, "moved-away", new object[] { _members[3] });
+        bns.Send(_operator, "RegisterReverse(address,string)", _members[1], "the-printer");
+        bns.Send(_operator, "RegisterReverse(address,string)", _members[2], "the-printer");
+        bns.Send(_operator, "RegisterReverse(address,string)", _members[3], "moved-away");
+        bns.Send(_operator, register, "moved-away", new object[] { _operator });
+        string naming = DeployedContract.Hex(DeployedContract.Encode("ResolveReverse(address)", _members[4]))[..10];
+        IJsonRpcTransport liar = new TamperingTransport(Http(), "liar", (method, parameters, truth) =>
+        {
+            if (method == "eth_call" && parameters[0]!["data"]!.GetValue<string>().StartsWith(naming, StringComparison.Ordinal))
+            {
+                truth["result"] = DeployedContract.Hex(AbiText.Encode("string", "the-laptop"));
+            }
+
+            return truth;
+        });
+        ChainFleetSource source = Source(2, perimeter.Address, liar, Honest(), Honest());
+        source.SetClaimedNames(new Dictionary<Address, string> { [self] = "other", [_members[3]] = "host.Example", [_members[4]] = "my-laptop" });
+        Assert.True(await source.RefreshAsync(_now, default));
+        await source.RefreshNamesAsync(bns.Address, self, _now, default);
+        await source.RefreshAsync(_now, default);
+        string[] expected = ["my-laptop", "b-ro-2-stock", "the-printer", "host-example", "d" + _members[4].ToString()[2..]];
+        Assert.Equal(expected, _members.Select(m => source.Current!.TryGetMember(m, out FleetMember? member) ? member.Label : ""));
+
+        // After a restart without the chain the names are still there.
+        ChainFleetSource restarted = Assert.Single(ChainFleetSource.Load(_folder, _ => null, Write, Staleness, []));
+        Assert.True(restarted.Current!.TryGetLabel("the-printer", out FleetMember? printer));
+        Assert.Equal(_members[2], printer.Device);
+    }
+
     [Fact]
     public async Task Ten_thousand_members_are_proven_once_and_confirmed_by_one_root()
     {

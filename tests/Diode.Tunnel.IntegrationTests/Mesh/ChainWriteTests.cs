@@ -38,14 +38,7 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         Assert.Contains("has too little on chain 'av'", poor.Output, StringComparison.Ordinal);
         Assert.NotEqual(0, poor.ExitCode);
 
-        BigInteger wealth = BigInteger.Pow(10, 18);
-        ChainLab.Rpc(world, "anvil_setBalance", laptop.Address, "0x" + wealth.ToString("x", CultureInfo.InvariantCulture));
-
-        // Without a new block nothing has changed, as far as relays know.
-        ChainLab.Rpc(world, "evm_mine");
-        world.Net.WaitUntil(
-            "the coins are seen", TimeSpan.FromSeconds(20),
-            () => laptop.Check("fleet", "create", "home", "--chain", "av", "--dry-run").Contains("balance    1 coins", StringComparison.Ordinal));
+        BigInteger wealth = Fund(world, laptop);
         ChainActionResult made = Act(laptop, "fleet", "create", "home", "--chain", "av");
         string fleet = "av:" + made.Contract;
         BigInteger left = Number(ChainLab.Rpc(world, "eth_getBalance", laptop.Address, "latest"));
@@ -92,6 +85,56 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         }, "latest")!.GetValue<string>();
         Assert.EndsWith("01", count, StringComparison.Ordinal);
         Act(laptop, "exit", "unregister", "--chain", "av", "--contract", directory);
+    }
+
+    /// <summary>A name with two destinations, asked for by any program of the machine.</summary>
+    [Fact]
+    public void A_name_of_a_chain_resolves_to_virtual_addresses_of_what_it_stands_for()
+    {
+        using MeshWorld world = new();
+        MeshDevice laptop = world.AddDevice("laptop");
+        MeshDevice server = world.AddDevice("server");
+        HostedProcess node = ChainLab.StartNode(world);
+        world.AddRelays([], static _ => ["--chain", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}"]);
+        string bns = ChainLab.Deploy(world, "BNS", []);
+        laptop.Environment = ["env", "DIODE_TUNNEL_CHAIN_QUORUM=1", "DIODE_TUNNEL_NAME_SERVICES=av=" + bns];
+        world.Found(laptop, server);
+        string other = "0x00000000000000000000000000000000000000aa";
+        Fund(world, laptop);
+        Assert.Contains("status: NXDOMAIN", laptop.Run("dig", "my-first-name.diode").Output, StringComparison.Ordinal);
+        string[] service = ["--chain", "av", "--contract", bns];
+        Act(laptop, ["bns", "register", "my-first-name", server.Address, other, .. service]);
+
+        // That nobody has it is believed for ten seconds.
+        string[] found = [];
+        world.Net.WaitUntil("the name resolves", TimeSpan.FromSeconds(30), () =>
+            (found = laptop.Run("dig", "+short", "my-first-name.diode", "A").Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Length == 2);
+        Assert.Contains(server.Ipv4, found);
+        Assert.Contains(server.Ipv6, laptop.Run("dig", "+short", "my-first-name.diode", "AAAA").Output, StringComparison.Ordinal);
+        Assert.Contains(laptop.Status().Peers, p => p.Device == other && found.Contains(p.Ipv4));
+        Act(laptop, ["bns", "register", "second-name", server.Address, .. service]);
+        Assert.True(laptop.Pings("second-name.diode"));
+        server.Check("publish", "80", "--to", "fleet");
+        server.Serve("web", "80");
+        Assert.NotNull(laptop.Get("http://second-name.diode/"));
+
+        // With the chain gone, what is known counts, and of the rest nobody says that it does not exist.
+        node.Signal("KILL");
+        Assert.Contains(server.Ipv4, laptop.Run("dig", "+short", "second-name.diode", "A").Output, StringComparison.Ordinal);
+        Assert.Contains("status: SERVFAIL", laptop.Run("dig", "+time=8", "never-asked-for.diode").Output, StringComparison.Ordinal);
+    }
+
+    private static BigInteger Fund(MeshWorld world, MeshDevice device)
+    {
+        BigInteger wealth = BigInteger.Pow(10, 18);
+        ChainLab.Rpc(world, "anvil_setBalance", device.Address, "0x" + wealth.ToString("x", CultureInfo.InvariantCulture));
+
+        // Without a new block nothing has changed, as far as relays know.
+        ChainLab.Rpc(world, "evm_mine");
+        world.Net.WaitUntil(
+            "the coins are seen", TimeSpan.FromSeconds(20),
+            () => device.Check("fleet", "create", "home", "--chain", "av", "--dry-run").Contains("balance    1 coins", StringComparison.Ordinal));
+        return wealth;
     }
 
     private static ChainActionResult Act(MeshDevice device, params string[] arguments)

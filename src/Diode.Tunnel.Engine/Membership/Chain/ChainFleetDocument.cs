@@ -37,6 +37,9 @@ internal sealed record ChainFleetDocument
 
     /// <summary>The devices.</summary>
     public IReadOnlyList<string> Devices { get; init; } = [];
+
+    /// <summary>What the chain calls them.</summary>
+    public IReadOnlyDictionary<string, string>? Names { get; init; }
 }
 
 /// <summary>Source-generated reading and writing.</summary>

@@ -22,6 +22,7 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
 
     // Proofs under way at the same time.
     private const int ProofsAtOnce = 8;
+    private const int CallsAtOnce = 8;
 
     // Proving costs about 5 KB for each device; relays are paid for what they carry, so large fleets are read by agreement there.
     private const int MostProvenByRelays = 1000;
@@ -90,9 +91,38 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
             return agreed.As<(byte[], string)>();
         }
 
-        Agreement agreement = agreed.Value;
+        (EvmResult<byte[]> answer, string assurance) = await AskAsync(agreed.Value, new ChainCall(to, data), cancel).ConfigureAwait(false);
+        return answer.IsOk ? new((answer.Value, assurance), null) : answer.As<(byte[], string)>();
+    }
+
+    /// <summary>Several such calls, all at one block.</summary>
+    public async Task<EvmResult<EvmResult<byte[]>[]>> CallAllAsync(ChainCall[] calls, CancellationToken cancel)
+    {
+        EvmResult<Agreement> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
+        if (!agreed.IsOk)
+        {
+            return agreed.As<EvmResult<byte[]>[]>();
+        }
+
+        using var slots = new SemaphoreSlim(CallsAtOnce);
+        return new(await Task.WhenAll(calls.Select(async call =>
+        {
+            await slots.WaitAsync(cancel).ConfigureAwait(false);
+            try
+            {
+                return (await AskAsync(agreed.Value, call, cancel).ConfigureAwait(false)).Answer;
+            }
+            finally
+            {
+                slots.Release();
+            }
+        })).ConfigureAwait(false), null);
+    }
+
+    private async Task<(EvmResult<byte[]> Answer, string Assurance)> AskAsync(Agreement agreement, ChainCall call, CancellationToken cancel)
+    {
         EvmResult<byte[]>[] answers = await Task.WhenAll(agreement.Group.Select(
-            e => e.Client.CallContractAsync(to, data, agreement.Header.Number, cancel).AsTask())).ConfigureAwait(false);
+            e => e.Client.CallContractAsync(call.To, call.Data, agreement.Header.Number, cancel, call.From).AsTask())).ConfigureAwait(false);
 
         // A refusal is an answer, too: its words may differ, what counts is that the chain says no.
         IGrouping<string, EvmResult<byte[]>>? best = answers.Where(static a => a.IsOk || a.IsRefusal)
@@ -100,15 +130,14 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
         if (best is null || best.Count() < quorum)
         {
             string reason = answers.Select(static a => a.Failure).FirstOrDefault(static f => f is not null) ?? "they contradict each other";
-            return new(default, $"{best?.Count() ?? 0} of {agreement.All} {agreement.Noun}s give the same answer, {quorum} have to: {reason}");
+            return (new(null, $"{best?.Count() ?? 0} of {agreement.All} {agreement.Noun}s give the same answer, {quorum} have to: {reason}"), "");
         }
 
         Agreement after = agreement with
         {
             Doubted = [.. agreement.Doubted, .. agreement.Group.Where((_, i) => answers[i].IsOk && !best.Contains(answers[i]))],
         };
-        EvmResult<byte[]> answer = best.First();
-        return answer.IsOk ? new((answer.Value, AgreedText(after, best.Count())), null) : answer.As<(byte[], string)>();
+        return (best.First(), AgreedText(after, best.Count()));
     }
 
     private async Task<EvmResult<Agreement>> AgreeAsync(CancellationToken cancel)
@@ -359,3 +388,9 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
     private sealed record Agreement(
         EvmHeader Header, IReadOnlyList<ChainEndpoint> Group, int All, string Noun, IReadOnlyList<ChainEndpoint> Doubted, IReadOnlyList<ChainEndpoint> Others);
 }
+
+/// <summary>A call of a function that changes nothing.</summary>
+/// <param name="To">The contract.</param>
+/// <param name="Data">Call data.</param>
+/// <param name="From">Who seems to call; null for nobody.</param>
+internal readonly record struct ChainCall(Address To, byte[] Data, Address? From = null);

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
@@ -19,6 +20,9 @@ internal sealed class ChainFleetSource : IFleetSource
     private static readonly TimeSpan CachedAfter = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(1);
 
+    // Names change rarely, and each one costs two calls at every endpoint.
+    private static readonly TimeSpan NameInterval = TimeSpan.FromMinutes(10);
+
     private readonly string _path;
     private readonly StateFileWriter _write;
     private readonly ChainFleetReader? _reader;
@@ -26,6 +30,9 @@ internal sealed class ChainFleetSource : IFleetSource
     private ChainFleetReading? _reading;
     private DateTimeOffset _verified;
     private DateTimeOffset _saved;
+    private readonly Dictionary<Address, DateTimeOffset> _asked = [];
+    private IReadOnlyDictionary<Address, string> _claimed = FrozenDictionary<Address, string>.Empty;
+    private Dictionary<Address, string> _told = [];
     private FleetSnapshot? _current;
 
     /// <summary>Creates a source; it knows nothing before <see cref="Load"/> or a refresh.</summary>
@@ -130,6 +137,50 @@ internal sealed class ChainFleetSource : IFleetSource
                 || !before.Members.SequenceEqual(after.Members));
     }
 
+    /// <summary>What devices call themselves; it shows with the next refresh. From any thread.</summary>
+    public void SetClaimedNames(IReadOnlyDictionary<Address, string> names) => Volatile.Write(ref _claimed, names);
+
+    /// <summary>Asks the chain what the devices are called, those first that were not asked for yet; shows with the next refresh.</summary>
+    /// <param name="bns">The name service; null where there is none.</param>
+    /// <param name="self">This device.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask RefreshNamesAsync(Address? bns, Address self, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        // A large fleet is asked about less often: what it costs in a day stays about the same.
+        ImmutableArray<Address> devices = _reading?.Devices ?? [];
+        TimeSpan interval = NameInterval * (1 + (devices.Length / 100));
+        Address[] due = [.. devices.Where(d => !_asked.TryGetValue(d, out DateTimeOffset at) || now - at > interval)
+            .OrderBy(d => _asked.GetValueOrDefault(d)).Take(ChainLabels.MostAsked)];
+        if (_reader is null || due.Length == 0 || Problem is not null)
+        {
+            return;
+        }
+
+        foreach (Address device in due)
+        {
+            _asked[device] = now;
+        }
+
+        EvmResult<Dictionary<Address, string>> names = await ChainLabels.ReadAsync(_reader, Fleet, bns, self, due, cancellationToken).ConfigureAwait(false);
+        if (!names.IsOk)
+        {
+            return;
+        }
+
+        foreach (Address device in due)
+        {
+            _told.Remove(device);
+            if (names.Value.TryGetValue(device, out string? name))
+            {
+                _told[device] = name;
+            }
+        }
+
+        Publish(_current!.Assurance, _current.AssuranceText);
+        Save(now);
+    }
+
     /// <summary>Forgets what is kept in the file.</summary>
     /// <exception cref="IOException">The file can't be removed.</exception>
     public void Delete()
@@ -153,6 +204,7 @@ internal sealed class ChainFleetSource : IFleetSource
             Text = _reading?.Text ?? "",
             StorageRoot = _reading?.StorageRoot?.ToString(),
             Devices = [.. (_reading?.Devices ?? []).Select(static d => d.ToString())],
+            Names = _told.ToDictionary(static n => n.Key.ToString(), static n => n.Value),
         };
         try
         {
@@ -177,6 +229,7 @@ internal sealed class ChainFleetSource : IFleetSource
         _reading = new ChainFleetReading(
             document.Block, document.BlockTime, [.. document.Devices.Select(Address.Parse)], document.Assurance, document.Text, root);
         _verified = document.Verified;
+        _told = (document.Names ?? new Dictionary<string, string>()).ToDictionary(static n => Address.Parse(n.Key), static n => n.Value);
         Publish(
             FleetAssurance.Cached,
             string.Create(CultureInfo.InvariantCulture, $"cached at {_verified:yyyy-MM-ddTHH:mm:ssZ} (block {_reading.Block}, {_reading.Text})"));
@@ -185,11 +238,9 @@ internal sealed class ChainFleetSource : IFleetSource
     private void Publish(FleetAssurance assurance, string text)
     {
         ImmutableArray<Address> devices = _reading!.Devices;
+        FrozenDictionary<Address, string> labels = ChainLabels.Assign(devices, _told, Volatile.Read(ref _claimed));
         var snapshot = new FleetSnapshot(
-            Fleet, Name, _reading.Block, _verified + _staleness, devices.Select(static d => new FleetMember(d, LabelOf(d))), assurance, text);
+            Fleet, Name, _reading.Block, _verified + _staleness, devices.Select(d => new FleetMember(d, labels[d])), assurance, text);
         Volatile.Write(ref _current, snapshot);
     }
-
-    // The contract has no labels; addresses are not labels, so their digits get a letter.
-    private static string LabelOf(Address device) => "d" + device.ToString()[2..];
 }

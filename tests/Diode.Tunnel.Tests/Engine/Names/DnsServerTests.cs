@@ -40,6 +40,39 @@ public sealed class DnsServerTests : IAsyncDisposable
         Assert.Equal(3, _server.AnsweredCount);
     }
 
+    /// <summary>A name of a chain is asked for once, beside the listener; what can't be found out is no "does not exist".</summary>
+    [Fact]
+    public async Task Names_that_a_name_service_may_have_are_asked_for()
+    {
+        List<string> asked = [];
+        Address[] devices = [DnsResponderTests.Device(2), DnsResponderTests.Device(3)];
+        var book = AddressBook.Build(DnsResponderTests.Device(1), devices, AddressPool.Default, []);
+        DnsServer server = null!;
+        await using DnsServer made = server = new DnsServer(Quick)
+        {
+            NameAsked = async (name, _) =>
+            {
+                await Task.Yield();
+                asked.Add(name);
+                server.SetNames(NameTable.Create([], book, name == "my-first-name" ? [KeyValuePair.Create(name, (System.Collections.Immutable.ImmutableArray<Address>)[.. devices])] : []));
+                return name != "unreachable-name";
+            },
+        };
+        made.Start([_endpoint]);
+        _endpoint = made.Endpoints[0];
+        string[] expected = [.. book.Entries.ToArray().Select(static e => e.LocalIpv4.ToString())];
+        Assert.Equal(expected, DnsResponderTests.ReadAddresses(await AskUdpAsync(DnsQueryBuilder.Query("My-First-Name.diode", 1))));
+        Assert.Equal(expected, DnsResponderTests.ReadAddresses((await AskTcpAsync(DnsQueryBuilder.Query("my-first-name.diode", 1)))[0]));
+        Assert.Equal(2, DnsMessage.Code(await AskUdpAsync(DnsQueryBuilder.Query("unreachable-name.diode", 1))));
+        Assert.Equal(3, DnsMessage.Code(await AskUdpAsync(DnsQueryBuilder.Query("nobody-has-it.diode", 1))));
+        foreach (string other in (string[])["short.diode", "two.labels-long.diode", "under_score_name.diode"])
+        {
+            Assert.Equal(3, DnsMessage.Code(await AskUdpAsync(DnsQueryBuilder.Query(other, 1))));
+        }
+
+        Assert.Equal(["my-first-name", "unreachable-name", "nobody-has-it"], asked);
+    }
+
     [Fact]
     public async Task Without_upstreams_the_answer_is_SERVFAIL()
     {
