@@ -100,7 +100,9 @@ public sealed class DatagramBatch
             }
         }
 
-        _armed = Math.Max(_armed, count);
+        // Slots that an earlier, larger call has used and this one does not need: the kernel has shortened their room for control data, and
+        // a train without its segment size would be taken for one datagram.
+        _armed = _used > count ? count : Math.Max(_armed, count);
         _used = 0;
         return count;
     }

@@ -113,6 +113,46 @@ public sealed class UdpChannelTests
         Assert.Equal(0, _pool.Rented);
     }
 
+    [Fact]
+    public void A_train_keeps_its_datagrams_apart_whatever_its_slot_held_before()
+    {
+        const int Trains = DatagramBatch.TrainCapacity + 4;
+        using UdpChannel sender = Bind();
+        using UdpChannel receiver = Bind();
+        EndpointAddress to = Loopback(receiver);
+        byte[] train = Pattern(20 * 1000);
+        DatagramBatch batch = new(_pool);
+        for (int round = 0; round < 2; round++)
+        {
+            for (int i = 0; i < Trains; i++)
+            {
+                Assert.True(sender.Send(to, train, 1000));
+            }
+
+            // In the last slots of a large call there is one without control data.
+            Assert.True(sender.Send(to, train.AsSpan(0, 100)));
+            Assert.True(sender.Send(to, train, 1000));
+            Assert.Equal(Trains + 2, receiver.Receive(batch));
+            Assert.Equal(
+                [.. Enumerable.Repeat(1000, Trains), 0, 1000], Enumerable.Range(0, batch.Count).Select(batch.SegmentSize));
+
+            // A small call, and then a large one again with trains only.
+            Assert.True(sender.Send(to, train.AsSpan(0, 100)));
+            Assert.Equal(1, receiver.Receive(batch));
+            for (int i = 0; i < Trains + 2; i++)
+            {
+                Assert.True(sender.Send(to, train, 1000));
+            }
+
+            Assert.Equal(Trains + 2, receiver.Receive(batch));
+            Assert.All(Enumerable.Range(0, batch.Count), i => Assert.Equal(1000, batch.SegmentSize(i)));
+            Assert.True(sender.Send(to, train.AsSpan(0, 100)));
+            Assert.Equal(1, receiver.Receive(batch));
+        }
+
+        batch.Release();
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
