@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Platform.Sockets;
 
 namespace Diode.Tunnel.Engine.Paths;
@@ -100,6 +101,7 @@ internal sealed class UdpTransport : IDisposable
 
     private void Run(int socket, UdpChannel channel)
     {
+        PacketThread.Prefer();
         DatagramBatch batch = new(_pool);
         try
         {

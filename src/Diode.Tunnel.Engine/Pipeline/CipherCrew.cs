@@ -1,4 +1,5 @@
 using System.Globalization;
+using Diode.Tunnel.Platform.Service;
 
 namespace Diode.Tunnel.Engine.Pipeline;
 
@@ -117,6 +118,7 @@ internal sealed class CipherCrew : IDisposable
 
     private void Help()
     {
+        PacketThread.Prefer();
         while (true)
         {
             _wake.Wait();

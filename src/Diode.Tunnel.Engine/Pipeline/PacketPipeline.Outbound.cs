@@ -4,6 +4,7 @@ using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Packets;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Platform.Buffers;
+using Diode.Tunnel.Platform.Service;
 
 namespace Diode.Tunnel.Engine.Pipeline;
 
@@ -42,6 +43,7 @@ internal sealed partial class PacketPipeline
 
     private void RunOutbound()
     {
+        PacketThread.Prefer();
         PacketBatch batch = new(pool);
         try
         {
