@@ -67,26 +67,33 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         _loop.TryPost(() => _mesh.HandlePortClosed(port));
     }
 
-    void IRelayEvents.OnDatagram(RelayPort port, PacketBuffer datagram)
+    void IRelayEvents.OnDatagrams(RelayPort port, PacketBuffer datagrams, int segmentSize)
     {
         if (port.Path is not { } path || _up is not { } up)
         {
             return;
         }
 
-        if (ProbeMessage.IsProbe(datagram.Span))
+        // The first bytes of a train are the same, and WireGuard has other ones than probes.
+        Span<byte> train = datagrams.Span;
+        if (ProbeMessage.IsProbe(train))
         {
-            up.Paths?.ReceiveFromStream(port.Owner as TunnelPeer, path, datagram.Span);
+            for (int at = 0; at < train.Length; at += segmentSize)
+            {
+                up.Paths?.ReceiveFromStream(port.Owner as TunnelPeer, path, train.Slice(at, Math.Min(segmentSize, train.Length - at)));
+            }
+
             return;
         }
 
         path.CountReceived();
-        up.Pipeline.Receive(path, datagram);
+        port.Relay.Receiver ??= up.Pipeline.CreateReceiver();
+        port.Relay.Receiver.Take(path, datagrams, segmentSize);
     }
 
-    void IRelayEvents.OnDatagramsEnd()
+    void IRelayEvents.OnDatagramsEnd(RelayConnection relay)
     {
-        // The adapter takes packets one by one in this version; a batched write would go out here.
+        relay.Receiver?.Flush();
     }
 
     void IWireGuardOutput.Send(Peer? peer, object? endpoint, ReadOnlySpan<byte> datagram)

@@ -2,10 +2,7 @@ using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Exits;
 using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Packets;
-using Diode.Tunnel.Engine.Paths;
 using Diode.Tunnel.Engine.Peers;
-using Diode.Tunnel.Platform.Buffers;
-using Diode.Tunnel.WireGuard;
 
 namespace Diode.Tunnel.Engine.Pipeline;
 
@@ -16,24 +13,6 @@ internal sealed partial class PacketPipeline
     public PipelineReceiver CreateReceiver()
     {
         return new PipelineReceiver(this, adapter.CreateWriter(), wireGuard, pool, clock, Helpers);
-    }
-
-    /// <summary>Network → system: one datagram of a path. The buffer stays the caller's.</summary>
-    public void Receive(IPath path, PacketBuffer datagram)
-    {
-        long now = clock.Now;
-        Span<byte> bytes = datagram.Span;
-        ReceiveResult result = wireGuard.Receive(
-            bytes, path, path.SourceId, now, out Peer? session, out int offset, out int length);
-        if (result.Status == ReceiveStatus.Dropped)
-        {
-            Count(PipelineDrop.InRejected);
-        }
-
-        if (result.Status == ReceiveStatus.Packet && session?.Tag is TunnelPeer peer)
-        {
-            Deliver(peer, bytes.Slice(offset, length), now);
-        }
     }
 
     /// <summary>Judges a packet of a peer, translated in place; counts what is refused.</summary>
@@ -87,28 +66,6 @@ internal sealed partial class PacketPipeline
         if (refused > 0)
         {
             Count(PipelineDrop.InAdapterFull, refused);
-        }
-    }
-
-    private void Deliver(TunnelPeer peer, Span<byte> bytes, long now)
-    {
-        PipelineSnapshot snapshot = Snapshot;
-        if (!IpPacket.TryParse(bytes, out IpPacket packet))
-        {
-            Count(PipelineDrop.InMalformed);
-            return;
-        }
-
-        if (!snapshot.Book.TryFind(peer.Device, out int index))
-        {
-            Count(PipelineDrop.InForeignSource);
-            return;
-        }
-
-        if (Admit(snapshot, peer, snapshot.Book.Entries[index], bytes, ref packet, now, out _))
-        {
-            bool written = adapter.Write(bytes[..packet.TotalLength]);
-            CountDelivered(written ? 1 : 0, written ? 0 : 1);
         }
     }
 

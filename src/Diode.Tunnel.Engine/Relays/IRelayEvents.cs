@@ -5,7 +5,7 @@ using Diode.Tunnel.Platform.Buffers;
 namespace Diode.Tunnel.Engine.Relays;
 
 /// <summary>
-/// What a relay session tells its owner. All but <see cref="OnDatagram"/> are meant for the control plane and are called on the
+/// What a relay session tells its owner. All but <see cref="OnDatagrams"/> and <see cref="OnDatagramsEnd"/> are meant for the control plane and are called on the
 /// session's receive thread outside its lock; the owner posts them to the engine loop.
 /// </summary>
 internal interface IRelayEvents
@@ -35,12 +35,16 @@ internal interface IRelayEvents
     }
 
     /// <summary>
-    /// A WireGuard datagram from a tunnel port: packet path, on the receive thread. The buffer is borrowed until the call returns.
+    /// Datagrams of a tunnel port, all with the same first byte: packet path, on the receive thread. The buffer is borrowed until
+    /// <see cref="OnDatagramsEnd"/>, its offset and length only until the call returns.
     /// </summary>
-    void OnDatagram(RelayPort port, PacketBuffer datagram);
+    /// <param name="port">Where they came from.</param>
+    /// <param name="datagrams">One, or a train of them.</param>
+    /// <param name="segmentSize">Size of each but the last, which may be shorter.</param>
+    void OnDatagrams(RelayPort port, PacketBuffer datagrams, int segmentSize);
 
-    /// <summary>All datagrams of one read have been given to <see cref="OnDatagram"/>.</summary>
-    void OnDatagramsEnd();
+    /// <summary>All datagrams of one read have been given to <see cref="OnDatagrams"/>.</summary>
+    void OnDatagramsEnd(RelayConnection relay);
 }
 
 /// <summary>What a port carries.</summary>

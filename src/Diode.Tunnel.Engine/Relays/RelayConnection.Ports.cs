@@ -2,7 +2,6 @@ using System.Text;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
-using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
 
 namespace Diode.Tunnel.Engine.Relays;
@@ -22,7 +21,6 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
     private readonly Dictionary<PortRef, RelayPort> _ports = [];
     private readonly Dictionary<uint, Action<RelayReply>> _requests = [];
     private readonly Dictionary<uint, (RelayPortUse Use, Address Device, Action<RelayPort?, string> Done)> _opening = [];
-    private readonly List<(RelayPort Port, PacketBuffer Datagram)> _datagrams = [];
     private readonly List<Action> _callbacks = [];
     private long _pingSent;
 
@@ -282,16 +280,7 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
         // Copied out so that decryption and delivery happen outside the lock.
         while (port.Datagrams.TryRead(ref data, out ReadOnlySpan<byte> datagram))
         {
-            PacketBuffer buffer = _pool.Rent();
-            if (buffer.TryAssign(datagram))
-            {
-                _datagrams.Add((port, buffer));
-            }
-            else
-            {
-                // Longer than any packet of ours.
-                _pool.Return(buffer);
-            }
+            _trains.Add(port, datagram);
         }
 
         if (port.Datagrams.IsBroken)
@@ -321,16 +310,9 @@ internal sealed partial class RelayConnection : IEdgeClientEvents
 
     private void Deliver()
     {
-        if (_datagrams.Count > 0)
+        if (!_trains.IsEmpty)
         {
-            foreach ((RelayPort port, PacketBuffer datagram) in _datagrams)
-            {
-                _events.OnDatagram(port, datagram);
-                _pool.Return(datagram);
-            }
-
-            _datagrams.Clear();
-            _events.OnDatagramsEnd();
+            _trains.Deliver(this, _events);
         }
 
         if (_callbacks.Count > 0)

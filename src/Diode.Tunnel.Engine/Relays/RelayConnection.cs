@@ -4,9 +4,11 @@ using System.Net.Sockets;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Engine.Pipeline;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
+using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Platform.Tls;
 using Microsoft.Extensions.Logging;
 
@@ -40,7 +42,7 @@ internal sealed partial class RelayConnection : IDisposable
     private readonly IRelayEvents _events;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
-    private readonly PacketPool _pool;
+    private readonly ReceivedTrains _trains;
     private readonly TlsEngine _tls;
     private readonly EdgeClientSession _session;
     private readonly ArrayBufferWriter<byte> _plaintext = new(ReceiveBytes);
@@ -70,7 +72,7 @@ internal sealed partial class RelayConnection : IDisposable
         _events = events;
         _logger = logger;
         _time = time;
-        _pool = pool;
+        _trains = new ReceivedTrains(pool);
         _budget = new SendBudget(time);
         _waiting = new WaitingDatagrams(time, SendBudget.MaxDelay);
         _pacing = new StreamPacing(time);
@@ -98,6 +100,9 @@ internal sealed partial class RelayConnection : IDisposable
 
     /// <summary>This device's address that the session was made from; null until it is connected.</summary>
     public IPAddress? LocalAddress { get; private set; }
+
+    /// <summary>Where the owner's packet path for datagrams of this session lies; receive thread only. Goes with the session.</summary>
+    public PipelineReceiver? Receiver { get; set; }
 
     /// <summary>Connects and runs the session on threads of its own. The owner hears of success or failure by events.</summary>
     public void Start(IPEndPoint endpoint)
@@ -183,6 +188,7 @@ internal sealed partial class RelayConnection : IDisposable
     private void ReceiveLoop(IPEndPoint endpoint)
     {
         string reason = "the relay closed the connection";
+        PacketThread.Prefer();
         try
         {
             _socket = UnderlaySocket.CreateTcp(endpoint.AddressFamily);
@@ -216,6 +222,7 @@ internal sealed partial class RelayConnection : IDisposable
             Close(reason);
             Volatile.Write(ref _ready, false);
             ClosePorts();
+            Receiver?.Dispose();
             _events.OnClosed(this, _closeReason ?? reason);
         }
     }
@@ -292,6 +299,7 @@ internal sealed partial class RelayConnection : IDisposable
     /// <summary>Waits until the socket takes more, and sends what others had to leave.</summary>
     private void SendLoop()
     {
+        PacketThread.Prefer();
         try
         {
             while (Volatile.Read(ref _closed) == 0)

@@ -221,11 +221,11 @@ public sealed class RelayConnectionTests
         {
         }
 
-        public void OnDatagram(RelayPort port, PacketBuffer datagram)
+        public void OnDatagrams(RelayPort port, PacketBuffer datagrams, int segmentSize)
         {
         }
 
-        public void OnDatagramsEnd()
+        public void OnDatagramsEnd(RelayConnection relay)
         {
         }
 

@@ -62,9 +62,9 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
     {
         while (_onTheWay.TryDequeue(out (PacketBuffer Buffer, int SegmentSize) train))
         {
-            if (to.Receiver is { } receiver)
+            if (to.TakesTrains)
             {
-                receiver.Take(Reverse!, train.Buffer, train.SegmentSize);
+                to.Receiver.Take(Reverse!, train.Buffer, train.SegmentSize);
             }
             else
             {
@@ -74,7 +74,7 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
             _delivered.Add(train.Buffer);
         }
 
-        to.Receiver?.Flush();
+        to.Receiver.Flush();
         bool any = _delivered.Count > 0;
         foreach (PacketBuffer buffer in _delivered)
         {
@@ -92,7 +92,8 @@ internal sealed class MemoryPath(PipelineNode to, PacketPool pool) : IPath
         for (; train.Offset < end; train.Offset += step)
         {
             train.Length = Math.Min(step, end - train.Offset);
-            to.Pipeline.Receive(Reverse!, train);
+            to.Receiver.Take(Reverse!, train, 0);
+            to.Receiver.Flush();
         }
     }
 }

@@ -46,7 +46,8 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
         {
             Helpers = helpers,
         };
-        Receiver = trains ? Pipeline.CreateReceiver() : null;
+        Receiver = Pipeline.CreateReceiver();
+        TakesTrains = trains;
     }
 
     public Address Device { get; }
@@ -59,8 +60,11 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
 
     public PacketPipeline Pipeline { get; }
 
-    /// <summary>Takes what arrives; null: it is taken datagram by datagram.</summary>
-    public PipelineReceiver? Receiver { get; }
+    /// <summary>Takes what arrives.</summary>
+    public PipelineReceiver Receiver { get; }
+
+    /// <summary>Whether it takes trains; false: datagram by datagram.</summary>
+    public bool TakesTrains { get; }
 
     public List<TunnelPeer> Wanted { get; } = [];
 
@@ -221,7 +225,7 @@ internal sealed class PipelineNode : IWireGuardOutput, IDisposable
 
     public void Dispose()
     {
-        Receiver?.Dispose();
+        Receiver.Dispose();
 #pragma warning disable VSTHRD002 // there is no thread to wait for
         Pipeline.StopAsync().Wait();
 #pragma warning restore VSTHRD002
