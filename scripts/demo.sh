@@ -3,7 +3,7 @@
 #   scripts/demo.sh            builds, starts, shows each step, then stays up until Ctrl-C with the commands to try
 #   scripts/demo.sh --check    the same steps, then cleans up; ends with "N passed, N failed", status 1 if a step failed
 # Needs Debian (or its like), root and the .NET 10 SDK; installs the few packages it uses. Leaves nothing behind but artifacts/.
-# DEMO_BUILT=1: the Release build is there already.  BN_KEEP=1: keep the logs.
+# DEMO_BUILT=1: the Release build is there already.  DEMO_BIN: folder with the programs to use (scripts/publish.sh).  BN_KEEP=1: keep the logs.
 # shellcheck disable=SC2154,SC2001  # ID_<host> are set by declare
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 CHECK=0; case "${1:-}" in "") ;; --check) CHECK=1;; *) sed -n '2,5p' "$0" >&2; exit 2;; esac
@@ -49,12 +49,13 @@ queries_only_from() { [ -s "$BN_STATE/queries" ] && ! grep -vxF "$1" "$BN_STATE/
 need_root "$@"; need_dotnet
 need_packages iproute2 nftables iputils-ping curl ca-certificates openssl procps python3 libsqlite3-0
 [ -c /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || die "no /dev/net/tun: modprobe tun, or start the container with --device /dev/net/tun"
-if [ "${DEMO_BUILT:-0}" != 1 ]; then
+if [ "${DEMO_BUILT:-0}" != 1 ] && [ -z "${DEMO_BIN:-}" ]; then
   title "Building"
   build src/Diode.Tunnel.Daemon src/Diode.Tunnel.Cli || die "the build failed"
   say "$((SECONDS - STARTED)) s"
 fi
-if ! { DAEMON="$(bin diode-tunneld)" && CLI="$(bin diode-tunnel)"; }; then die "the programs are not built"; fi
+if [ -n "${DEMO_BIN:-}" ]; then DEMO_BIN="$(realpath "$DEMO_BIN")"; DAEMON="$DEMO_BIN/diode-tunneld" CLI="$DEMO_BIN/diode-tunnel"
+elif ! { DAEMON="$(bin diode-tunneld)" && CLI="$(bin diode-tunnel)"; }; then die "the programs are not built"; fi
 # shellcheck source=scripts/demo/world.sh
 . "$ROOT/scripts/demo/world.sh"
 

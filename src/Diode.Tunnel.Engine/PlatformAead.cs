@@ -10,12 +10,6 @@ internal sealed class PlatformAead : IAeadFactory
     public static IAeadFactory Factory { get; } =
         ChaCha20Poly1305Key.IsSupported ? new PlatformAead() : AeadFactory.Default;
 
-    /// <summary>Has the cipher ready before the first handshake needs it.</summary>
-    public static void Prepare()
-    {
-        _ = Task.Run(ChaCha20Poly1305Key.Prepare);
-    }
-
     /// <inheritdoc/>
     public IAeadKey Create(ReadOnlySpan<byte> key)
     {

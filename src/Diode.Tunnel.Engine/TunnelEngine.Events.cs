@@ -16,6 +16,8 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     private const byte HandshakeResponseType = 2;
     private const byte CookieReplyType = 3;
 
+    private static readonly TimeSpan EarlyTick = TimeSpan.FromMilliseconds(130);
+
     void IRelayEvents.OnReady(RelayConnection relay)
     {
         _loop.TryPost(() =>
@@ -34,6 +36,20 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
             _relays.MarkClosed(relay, reason);
             _up?.Paths?.RelayClosed(relay);
             NotifyChanged();
+        });
+        _ = TickRelaysSoonAsync();
+    }
+
+    /// <summary>The first attempts are closer to each other than the ticks of the loop.</summary>
+    private async Task TickRelaysSoonAsync()
+    {
+        await Task.Delay(EarlyTick, _time).ConfigureAwait(false);
+        _loop.TryPost(() =>
+        {
+            if (_up is not null)
+            {
+                _relays.Tick();
+            }
         });
     }
 

@@ -65,7 +65,6 @@ public sealed partial class TunnelEngine : IAsyncDisposable
 
     private TunnelEngine(EngineOptions options, ILoggerFactory loggers, TimeProvider time)
     {
-        PlatformAead.Prepare();
         _options = options;
         _logger = loggers.CreateLogger<TunnelEngine>();
         _time = time;

@@ -7,7 +7,8 @@ namespace Diode.Tunnel.Daemon.Hosting;
 /// <summary>Logs to stderr: with priorities when the journal reads it, one readable line each otherwise.</summary>
 internal static class DaemonLogging
 {
-    internal static void Add(IServiceCollection services, LogLevel level) => services.AddLogging(logging =>
+    /// <summary>The factory of all loggers. The caller disposes it, which writes what is left.</summary>
+    internal static ILoggerFactory Create(LogLevel level) => LoggerFactory.Create(logging =>
     {
         logging.SetMinimumLevel(level);
         if (level > LogLevel.Debug)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.Versioning;
 using Diode.Tunnel.Daemon.Configuration;
 using Diode.Tunnel.Daemon.ControlApi;
 using Diode.Tunnel.Platform;
@@ -24,18 +25,37 @@ internal static class DeviceRole
 
         RequirePrivilege();
         StateFolder.Prepare(options.StateDir);
+        using ILoggerFactory loggers = DaemonLogging.Create(options.LogLevel);
+        EngineHost engine = new(options, loggers, TimeProvider.System);
+        try
+        {
+            return await RunAsync(options, loggers, engine);
+        }
+        finally
+        {
+            // Once more for a start that failed half-way: a stopped engine is left alone.
+            await engine.StopAsync(CancellationToken.None);
+        }
+    }
+
+    [SupportedOSPlatform("linux")]
+    private static async Task<int> RunAsync(DaemonOptions options, ILoggerFactory loggers, EngineHost engine)
+    {
         var api = new ControlApiOptions(options.Socket, new AccessPolicy(EffectiveUid(), options.OperatorUid));
+        ILogger logger = loggers.CreateLogger("Diode.Tunnel.Daemon");
         using SystemdNotify systemd = SystemdNotify.FromEnvironment();
         await using WebApplication app = ControlApiServer.Build(api, services =>
         {
-            DaemonLogging.Add(services, options.LogLevel);
+            // The socket is ours now, so no other daemon runs.
+            Log.Starting(logger, ProgramVersion.Text, options.StateDir);
+            engine.Begin();
+            services.AddSingleton(loggers);
+            services.AddLogging();
             services.AddSingleton(options);
             services.AddSingleton<FatalStop>();
             services.AddHostedService(_ => new WatchdogService(systemd));
-            EngineRegistration.Add(services);
+            EngineRegistration.Add(services, engine);
         });
-        ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Daemon");
-        Log.Starting(logger, ProgramVersion.Text, options.StateDir);
         app.Lifetime.ApplicationStopping.Register(() =>
         {
             systemd.Stopping();

@@ -10,13 +10,44 @@ namespace Diode.Tunnel.Daemon.Hosting;
 /// <summary>Keeps the engine for the life of the host: started before the API answers, stopped (and undone) after it.</summary>
 internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, TimeProvider time) : IHostedService
 {
+    private Task<TunnelEngine>? _starting;
     private TunnelEngine? _engine;
 
     /// <summary>The engine; only after <see cref="StartAsync"/>.</summary>
     internal TunnelEngine Engine => _engine ?? throw new InvalidOperationException("The engine has not been started.");
 
+    /// <summary>Begins to start on another thread, while the rest of the program is put together: half of the start is that.</summary>
+    internal void Begin()
+    {
+        _starting ??= Task.Run(StartEngineAsync);
+    }
+
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        Begin();
+        _engine = await _starting!;
+    }
+
+    /// <inheritdoc/>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (_starting is null)
+        {
+            return;
+        }
+
+        try
+        {
+            await (await _starting).DisposeAsync();
+        }
+        catch (StartupException)
+        {
+            // It never started; StartAsync has told.
+        }
+    }
+
+    private async Task<TunnelEngine> StartEngineAsync()
     {
         OffloadSwitches.Current = options.Offloads;
         EngineOptions engineOptions = new()
@@ -45,7 +76,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
         };
         try
         {
-            _engine = await TunnelEngine.StartAsync(engineOptions, loggers, time);
+            return await TunnelEngine.StartAsync(engineOptions, loggers, time);
         }
         catch (TunnelException e)
         {
@@ -54,15 +85,6 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
         catch (Exception e) when (e is PlatformException or IOException or UnauthorizedAccessException)
         {
             throw new StartupException(DaemonExitCodes.System, e.Message, (e as PlatformException)?.Hint, e);
-        }
-    }
-
-    /// <inheritdoc/>
-    public async Task StopAsync(CancellationToken cancellationToken)
-    {
-        if (_engine is not null)
-        {
-            await _engine.DisposeAsync();
         }
     }
 }

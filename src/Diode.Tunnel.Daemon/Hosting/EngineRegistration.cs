@@ -8,11 +8,14 @@ namespace Diode.Tunnel.Daemon.Hosting;
 internal static class EngineRegistration
 {
     /// <summary>Adds an <see cref="IControlBackend"/> and the hosted services behind it.</summary>
-    internal static void Add(IServiceCollection services)
+    /// <param name="services">Services of the host.</param>
+    /// <param name="engine">The engine, which may be starting already.</param>
+    internal static void Add(IServiceCollection services, EngineHost engine)
     {
         services.AddSingleton(TimeProvider.System);
-        services.AddSingleton<EngineHost>();
+        services.AddSingleton(engine);
         services.AddSingleton<IHostedService>(static provider => provider.GetRequiredService<EngineHost>());
+        services.AddHostedService<MemoryService>();
         services.AddSingleton<IControlBackend, EngineBackend>();
     }
 }

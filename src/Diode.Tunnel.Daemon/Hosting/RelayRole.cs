@@ -8,7 +8,6 @@ using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Relay.Rpc;
 using Diode.Tunnel.Relay.Turn;
 using Diode.Tunnel.Relay.WireGuardExit;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Diode.Tunnel.Daemon.Hosting;
@@ -30,16 +29,15 @@ internal static class RelayRole
         // sockets, without a hand-over to another one; the relay never blocks there.
         Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
         StateFolder.Prepare(options.StateDir);
-        var services = new ServiceCollection();
-        DaemonLogging.Add(services, options.LogLevel);
-        await using ServiceProvider provider = services.BuildServiceProvider();
-        ILogger logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Relay");
+        using ILoggerFactory loggers = DaemonLogging.Create(options.LogLevel);
+        ILogger logger = loggers.CreateLogger("Diode.Tunnel.Relay");
 
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using SystemdNotify systemd = SystemdNotify.FromEnvironment();
         using var watchdog = new WatchdogService(systemd);
+        using var memory = new MemoryService(TimeProvider.System);
 
         await using var relay = new RelayNode(
             new RelayOptions
@@ -79,6 +77,7 @@ internal static class RelayRole
             logger);
         await relay.StartAsync();
         await watchdog.StartAsync(CancellationToken.None);
+        await memory.StartAsync(CancellationToken.None);
         await output.WriteLineAsync(relay.UriText);
         await output.FlushAsync();
         systemd.Ready();
@@ -86,6 +85,7 @@ internal static class RelayRole
         await stop.Task;
         systemd.Stopping();
         await watchdog.StopAsync(CancellationToken.None);
+        await memory.StopAsync(CancellationToken.None);
         await relay.StopAsync();
         return DaemonExitCodes.Ok;
 

@@ -128,6 +128,7 @@ internal sealed partial class PeerMesh(
         peer.LastWanted = now;
         peer.NextLookup = Math.Min(peer.NextLookup, now);
         peer.Tunnel.NextAttempt = Math.Min(peer.Tunnel.NextAttempt, now);
+        peer.Control.NextAttempt = Math.Min(peer.Control.NextAttempt, now);
         Advance(peer, now);
     }
 

@@ -323,7 +323,8 @@ internal sealed partial class RelayPool(
         /// <summary>What it was contradicted in; null if in nothing.</summary>
         public string? Doubt { get; set; }
 
-        public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.5), MostPatience);
+        /// <summary>Short at first: a relay that is just being started, as at boot, is not to cost half a second.</summary>
+        public Backoff Backoff { get; } = new(TimeSpan.FromSeconds(0.1), MostPatience);
 
         public IPAddress? LastAddress { get; set; }
 

@@ -32,13 +32,10 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     /// <summary>True if <see cref="Create"/> works: libcrypto passed its self-test, or .NET has the cipher.</summary>
     public static bool IsSupported => LibcryptoChaCha20Poly1305Key.IsSupported || ChaCha20Poly1305.IsSupported;
 
-    /// <summary>Does now what the first <see cref="Create"/> would do: self-tests, and compiling what they run. May take 0.1 s.</summary>
+    /// <summary>Does now what the first train would begin: self-tests, and compiling what they run. May take 0.1 s.</summary>
     public static void Prepare()
     {
-        if (IsSupported)
-        {
-            using ChaCha20Poly1305Key key = Create(stackalloc byte[KeyLength]);
-        }
+        _ = IsSupported && VectorsAllowed && VectorChaCha20Poly1305Key.IsSupported;
     }
 
     /// <summary>Creates a key with the fastest implementation of this machine.</summary>
@@ -47,7 +44,7 @@ public abstract class ChaCha20Poly1305Key : IDisposable
     public static ChaCha20Poly1305Key Create(ReadOnlySpan<byte> key)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeyLength, nameof(key));
-        return VectorsAllowed && VectorChaCha20Poly1305Key.IsSupported ? new VectorChaCha20Poly1305Key(key) : CreateOther(key);
+        return VectorsAllowed && VectorChaCha20Poly1305Key.IsPossible ? new VectorChaCha20Poly1305Key(key) : CreateOther(key);
     }
 
     /// <summary>The fastest of the system's implementations.</summary>

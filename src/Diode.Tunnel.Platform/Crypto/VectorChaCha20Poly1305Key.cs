@@ -17,27 +17,42 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
     // What fits into the first-level cache together with its key stream.
     private const int GroupLength = 16;
 
+    private const int Untested = 0;
+    private const int Testing = 1;
+    private const int Trusted = 2;
+    private const int Refused = 3;
+
+    private static readonly Lock TestGate = new();
+    private static int _trust;
+
     private readonly uint[] _key;
+    private readonly bool _isUnderTest;
     private ChaCha20Poly1305Key? _other;
     private bool _disposed;
 
-    public VectorChaCha20Poly1305Key(ReadOnlySpan<byte> key)
+    /// <param name="key">32 bytes.</param>
+    /// <param name="isUnderTest">Vectors are used although they are not trusted yet: the self-test.</param>
+    public VectorChaCha20Poly1305Key(ReadOnlySpan<byte> key, bool isUnderTest = false)
     {
+        _isUnderTest = isUnderTest;
+
         // Pinned, so that no copy of the key stays behind when the collector moves things.
         _key = GC.AllocateArray<uint>(KeyLength / sizeof(uint), pinned: true);
         key.CopyTo(MemoryMarshal.AsBytes(_key.AsSpan()));
     }
 
-    /// <summary>True if this processor has the vectors and the results are those of the other implementations.</summary>
-    public static new bool IsSupported { get; } =
-        Vector512.IsHardwareAccelerated && Avx512F.IsSupported && BitConverter.IsLittleEndian && VectorSelfTest.Passes();
+    /// <summary>True if this processor has the vectors.</summary>
+    public static bool IsPossible => Vector512.IsHardwareAccelerated && Avx512F.IsSupported && BitConverter.IsLittleEndian;
+
+    /// <summary>True if this processor has the vectors and the results are those of the other implementations. The first call tries.</summary>
+    public static new bool IsSupported => IsPossible && IsTrusted();
 
     /// <inheritdoc/>
     public override void SealTrain(ulong firstCounter, Span<byte> train, int stride, int skip)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         CheckTrain(train.Length, stride, skip);
-        if (train.Length <= stride)
+        if (train.Length <= stride || !UsesVectors())
         {
             base.SealTrain(firstCounter, train, stride, skip);
             return;
@@ -66,7 +81,7 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
         CheckTrain(train.Length, stride, skip);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(counters.Length, 64, nameof(counters));
         ArgumentOutOfRangeException.ThrowIfNotEqual(counters.Length, (train.Length + stride - 1) / stride, nameof(counters));
-        if (counters.Length <= 1)
+        if (counters.Length <= 1 || !UsesVectors())
         {
             return base.OpenTrain(counters, train, stride, skip);
         }
@@ -109,6 +124,34 @@ internal sealed unsafe class VectorChaCha20Poly1305Key : ChaCha20Poly1305Key
             CryptographicOperations.ZeroMemory(MemoryMarshal.AsBytes(_key.AsSpan()));
             _other?.Dispose();
         }
+    }
+
+    private static bool IsTrusted()
+    {
+        lock (TestGate)
+        {
+            if (Volatile.Read(ref _trust) is not (Trusted or Refused))
+            {
+                Volatile.Write(ref _trust, VectorSelfTest.Passes() ? Trusted : Refused);
+            }
+
+            return _trust == Trusted;
+        }
+    }
+
+    /// <summary>
+    /// The self-test, and compiling what it runs, take 0.1 s: the first train starts it on another thread, and until it has passed trains
+    /// go message by message. A program that is started for a handshake and an echo never pays for it.
+    /// </summary>
+    private bool UsesVectors()
+    {
+        int trust = Volatile.Read(ref _trust);
+        if (trust == Untested && !_isUnderTest && Interlocked.CompareExchange(ref _trust, Testing, Untested) == Untested)
+        {
+            _ = Task.Run(IsTrusted);
+        }
+
+        return trust == Trusted || _isUnderTest;
     }
 
     private static CipherMessage MessageAt(byte* train, int total, int start, int stride, int skip, ulong counter)

@@ -1,13 +1,13 @@
 # diode-tunnel: relay on R, diode-tunneld on each device, a signed fleet. Packets go directly where the topology lets them, else by the relay.
-# T3: X offers an exit, A uses it. DIODE_BIN: folder with diode-tunneld and diode-tunnel. Default: the daemon as packages have it, compiled
-# ahead of time (dotnet publish), else the Release build of this tree.
+# T3: X offers an exit, A uses it. DIODE_BIN: folder with diode-tunneld and diode-tunnel. Default: the programs as packages have them
+# (scripts/publish.sh), else the Release build of this tree.
 DIODE_ROOT="$(cd "$BN_LIB_DIR/../.." && pwd)"
-DIODE_PUBLISHED="$DIODE_ROOT/artifacts/publish/Diode.Tunnel.Daemon/release_linux-x64"
-[ -x "$DIODE_PUBLISHED/diode-tunneld" ] || DIODE_PUBLISHED="$DIODE_ROOT/artifacts/bin/Diode.Tunnel.Daemon/release"
-DIODE_DAEMON="${DIODE_BIN:-$DIODE_PUBLISHED}/diode-tunneld"
+DIODE_PACKAGE="$DIODE_ROOT/artifacts/package/linux-x64"
+[ -n "${DIODE_BIN:-}" ] || [ ! -x "$DIODE_PACKAGE/diode-tunnel" ] || DIODE_BIN="$DIODE_PACKAGE"
+DIODE_DAEMON="${DIODE_BIN:-$DIODE_ROOT/artifacts/bin/Diode.Tunnel.Daemon/release}/diode-tunneld"
 DIODE_CLI="${DIODE_BIN:-$DIODE_ROOT/artifacts/bin/Diode.Tunnel.Cli/release}/diode-tunnel"
 DRV_SETTLE=2
-export DOTNET_GCgen0size=400000   # as in the packages' service file
+export DOTNET_EnableDiagnostics=0   # as in the packages' service file
 drv_install() { bn_apt libssl3 || return 1
   [ -x "$DIODE_DAEMON" ] && [ -x "$DIODE_CLI" ] && return 0
   dotnet build "$DIODE_ROOT/src/Diode.Tunnel.Daemon" -c Release -v quiet --nologo >&2 && dotnet build "$DIODE_ROOT/src/Diode.Tunnel.Cli" -c Release -v quiet --nologo >&2; }

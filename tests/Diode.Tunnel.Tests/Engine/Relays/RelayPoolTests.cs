@@ -77,6 +77,17 @@ public sealed class RelayPoolTests
     }
 
     [Fact]
+    public void A_relay_that_is_not_there_yet_is_tried_again_at_once()
+    {
+        using var world = new PoolWorld();
+        RelayUri relay = Configure(world, 1)[0];
+        world.Break(world.SessionOf(relay));
+        Assert.Empty(world.Live);
+        world.Run(0.25);
+        Assert.Equal(relay, Assert.Single(world.Live).Uri);
+    }
+
+    [Fact]
     public void A_peers_relay_is_found_by_its_own_signature_and_closed_when_idle()
     {
         using var world = new PoolWorld();
