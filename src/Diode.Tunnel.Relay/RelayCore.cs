@@ -107,6 +107,11 @@ internal sealed class RelayCore
         }
 
         var session = new RelaySession(this, Interlocked.Increment(ref _lastSessionId), account, link, nowMs);
+        foreach (RelaySession older in Directory.FindAll(device))
+        {
+            older.CheckAlive();
+        }
+
         Directory.Add(session);
         Counters.SessionOpened();
         return session;

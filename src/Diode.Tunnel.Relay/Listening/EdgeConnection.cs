@@ -116,6 +116,19 @@ internal sealed partial class EdgeConnection : IRelayLink, IThreadPoolWorkItem
     }
 
     /// <inheritdoc/>
+    public void CheckAlive()
+    {
+        try
+        {
+            UnderlaySocket.CheckAlive(_socket);
+        }
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+        {
+            // It is gone already.
+        }
+    }
+
+    /// <inheritdoc/>
     public void Close(CloseReason reason)
     {
         if (TrySetReason(reason))

@@ -11,6 +11,9 @@ internal interface IRelayLink : IFrameOutboxOwner, IFrameOutboxWaiter
     /// <summary>What the sessions from that address share.</summary>
     AddressBudget AddressBudget { get; }
 
+    /// <summary>The device has come back on another connection: if nobody is at the end of this one any more, it ends within seconds.</summary>
+    void CheckAlive();
+
     /// <summary>Ends the session; the first reason counts. Any thread; must only schedule the work.</summary>
     void Close(CloseReason reason);
 }

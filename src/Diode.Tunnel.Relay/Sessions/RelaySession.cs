@@ -76,6 +76,15 @@ internal sealed partial class RelaySession : IEdgeServerHandler
         _core.Counters.CommandRefused();
     }
 
+    /// <summary>
+    /// The device has a newer session. A device that has moved, or was cut off, cannot close the older one; until that is gone, all ports
+    /// are opened to it and nobody answers.
+    /// </summary>
+    public void CheckAlive()
+    {
+        _link.CheckAlive();
+    }
+
     /// <summary>Ends the session from outside of its own thread.</summary>
     public void Close(CloseReason reason)
     {

@@ -109,6 +109,13 @@ internal sealed class RelayPeer : IRelayLink
         RoomSignals++;
     }
 
+    public int Checks { get; private set; }
+
+    public void CheckAlive()
+    {
+        Checks++;
+    }
+
     public void Close(CloseReason reason)
     {
         if (Closed == CloseReason.None)

@@ -277,6 +277,10 @@ internal sealed class PeerReplay : IFrameOutboxOwner, IPeerDialer, IDisposable
 
     private sealed class SilentLink : IRelayLink
     {
+        public void CheckAlive()
+        {
+        }
+
         public string PeerHost => "127.0.0.1";
 
         public AddressBudget AddressBudget { get; } = new();

@@ -25,6 +25,17 @@ public sealed class PortTests
     }
 
     [Fact]
+    public void A_newer_session_of_a_device_makes_sure_of_the_older_ones_which_ports_go_to()
+    {
+        var world = new RelayWorld();
+        RelayPeer older = world.Connect();
+        RelayPeer stranger = world.Connect();
+        Assert.Equal((0, 0), (older.Checks, stranger.Checks));
+        RelayPeer newer = world.Connect(older.Device);
+        Assert.Equal((1, 0, 0), (older.Checks, stranger.Checks, newer.Checks));
+    }
+
+    [Fact]
     public void Foreign_refs_do_not_exist()
     {
         (RelayWorld world, RelayPeer _, RelayPeer _) = OpenPort("rw");
