@@ -44,6 +44,15 @@ internal static partial class Log
     [LoggerMessage(1021, LogLevel.Debug, "Control channel with {Device} closed: {Reason}")]
     public static partial void LinkClosed(ILogger logger, string device, string reason);
 
+    [LoggerMessage(1023, LogLevel.Debug, "Control channel with {Device} open; its port was opened {Where}")]
+    public static partial void LinkOpen(ILogger logger, string device, string where);
+
+    [LoggerMessage(1024, LogLevel.Debug, "{Device} was restarted, or is here for the first time")]
+    public static partial void PeerRestarted(ILogger logger, string device);
+
+    [LoggerMessage(1025, LogLevel.Debug, "{Device} is reached by {Path}")]
+    public static partial void PathChosen(ILogger logger, string device, string path);
+
     [LoggerMessage(1022, LogLevel.Information, "{Device} is no longer a member: its sessions were cut")]
     public static partial void PeerExpelled(ILogger logger, string device);
 

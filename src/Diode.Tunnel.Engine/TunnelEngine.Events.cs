@@ -152,9 +152,18 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     void IPeerMeshEvents.OnPeerHello(TunnelPeer peer, ControlMessage hello)
     {
         peer.LinkLost = null;
-        peer.HandshakeDue = true;
-        BeginHandshake(peer);
-        OfferPaths(peer, isNewLink: true);
+        bool isRestarted = hello.Instance is null || hello.Instance != peer.Instance;
+        peer.Instance = hello.Instance;
+        if (isRestarted)
+        {
+            Log.PeerRestarted(_logger, peer.Device.ToString());
+            _up?.Paths?.PeerRestarted(peer);
+            peer.HandshakeDue = true;
+            BeginHandshake(peer);
+        }
+
+        _up?.Paths?.WantCandidates();
+        OfferPaths(peer);
         ExchangeManifests(peer, hello);
         _exitClient.Tick();
         NotifyChanged();
@@ -164,7 +173,13 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
     {
         _up?.Paths?.Suspect(peer);
         peer.LinkLost = reason;
-        if (!peer.LivesOnPath || reason.StartsWith(PeerMesh.GoodbyeReason, StringComparison.Ordinal))
+        bool isGone = reason.StartsWith(PeerMesh.GoodbyeReason, StringComparison.Ordinal);
+        if (isGone)
+        {
+            peer.Session?.EndSession();
+        }
+
+        if (isGone || !peer.LivesOnPath)
         {
             Lose(peer);
         }
@@ -260,13 +275,14 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         }
     }
 
-    ControlMessage IPeerMeshEvents.MakeHello()
+    ControlMessage IPeerMeshEvents.MakeHello(TunnelPeer peer)
     {
         return new ControlMessage
         {
             Type = ControlMessage.Hello,
             Version = ControlMessage.ProtocolVersion,
             HostName = Environment.MachineName,
+            Instance = $"{_up?.Instance}-{peer.Filter.Id}",
             TunnelKey = Convert.ToHexStringLower(_keys.TunnelPublicKey),
             Exit = _exitServer.Offer,
             Fleets = [.. _manifests.Fleets.Select(static m => new FleetPart(m.Operator.ToString(), (long)m.Version))],

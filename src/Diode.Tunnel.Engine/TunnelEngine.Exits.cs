@@ -92,7 +92,7 @@ public sealed partial class TunnelEngine
                 _exitServer.Close("the offer was withdrawn");
                 _state.Update(_state.Current with { Offer = null });
                 UpdateResolverListeners();
-                _mesh.SendAll(((Peers.IPeerMeshEvents)this).MakeHello());
+                _mesh.SendHello();
                 NotifyChanged();
             },
             cancellation);
@@ -123,7 +123,7 @@ public sealed partial class TunnelEngine
         }
 
         UpdateResolverListeners();
-        _mesh.SendAll(((Peers.IPeerMeshEvents)this).MakeHello());
+        _mesh.SendHello();
         NotifyChanged();
     }
 

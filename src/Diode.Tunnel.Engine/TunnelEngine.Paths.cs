@@ -28,6 +28,8 @@ public sealed partial class TunnelEngine : IPathEvents
     {
         _loop.TryPost(() =>
         {
+            Log.PathChosen(_logger, peer.Device.ToString(), peer.CurrentPath is { } path ? $"{path.Kind} {path.Via}" : "none");
+
             // What waits for a way can go now.
             _up?.Pipeline.SendWaiting(peer);
             NotifyChanged();
@@ -61,16 +63,16 @@ public sealed partial class TunnelEngine : IPathEvents
         {
             foreach (TunnelPeer peer in _mesh.Peers.Values)
             {
-                OfferPaths(peer, isNewLink: false);
+                OfferPaths(peer);
             }
         });
     }
 
-    private void OfferPaths(TunnelPeer peer, bool isNewLink)
+    private void OfferPaths(TunnelPeer peer)
     {
         if (_up?.Paths is { } paths && peer.Link is { IsOpen: true })
         {
-            PeerMesh.Send(peer, paths.MakeOffer(peer, isNewLink));
+            PeerMesh.Send(peer, paths.MakeOffer(peer));
         }
     }
 

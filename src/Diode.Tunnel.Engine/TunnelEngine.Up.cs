@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Exits;
 using Diode.Tunnel.Engine.Paths;
@@ -321,6 +322,9 @@ public sealed partial class TunnelEngine
         public IPAddress[] OwnAddresses { get; } = own;
 
         public DateTimeOffset Since { get; } = since;
+
+        /// <summary>Tells peers one run from the next, by which all sessions and counters are new.</summary>
+        public string Instance { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
 
         public CancellationTokenSource Stopping { get; } = new();
 

@@ -63,6 +63,14 @@ public sealed class Peer
         Session.BeginHandshake(now, isRetry: false);
     }
 
+    /// <summary>
+    /// The other end has told that its side of the session is gone. What is to be sent waits for a new handshake instead of getting lost.
+    /// </summary>
+    public void EndSession()
+    {
+        Session.End();
+    }
+
     /// <summary>Changes the interval of persistent keepalives, zero for none; the first is due at once.</summary>
     public void SetPersistentKeepalive(TimeSpan interval)
     {

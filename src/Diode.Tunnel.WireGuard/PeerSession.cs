@@ -191,6 +191,22 @@ internal sealed partial class PeerSession : IDisposable
         }
     }
 
+    /// <summary>Erases the keys, as if nothing had been said yet.</summary>
+    public void End()
+    {
+        lock (_gate)
+        {
+            if (!_removed)
+            {
+                _keypairs.Clear();
+                _handshake.Abandon();
+                _timers.Stop(PeerTimer.RetransmitHandshake);
+                _timers.Stop(PeerTimer.SendKeepalive);
+                _timers.Stop(PeerTimer.NewHandshake);
+            }
+        }
+    }
+
     public void SetPersistentKeepalive(TimeSpan interval)
     {
         lock (_gate)

@@ -36,6 +36,12 @@ internal sealed record ControlMessage
     /// <summary>hello: host name, for people only.</summary>
     public string? HostName { get; init; }
 
+    /// <summary>
+    /// hello: names what the sender knows of the receiver, its keys and counters. The same as on an earlier channel: nothing of that was
+    /// lost. Another, or none: the sender was restarted.
+    /// </summary>
+    public string? Instance { get; init; }
+
     /// <summary>hello: X25519 public key of the data plane, 64 hex digits.</summary>
     public string? TunnelKey { get; init; }
 

@@ -8,28 +8,42 @@ namespace Diode.Tunnel.Engine.Paths;
 internal sealed partial class PathManager
 {
     /// <summary>
-    /// What a peer needs to find ways here: a secret for its probes, and addresses. With <paramref name="isNewLink"/> the secret is new
-    /// as well: the peer may have been restarted and count from the beginning.
+    /// The peer was restarted, so its counters begin anew: it needs a new secret. A new channel to the same run of the peer needs none, and
+    /// nothing that is in use changes.
     /// </summary>
-    public ControlMessage MakeOffer(TunnelPeer peer, bool isNewLink)
+    public void PeerRestarted(TunnelPeer peer)
     {
         lock (_gate)
         {
             PeerPaths paths = Open(peer);
-            if (isNewLink)
+            ulong[] before = [.. paths.Session.Ids];
+            paths.Session.Renew();
+            foreach (ulong id in before.Except(paths.Session.Ids))
             {
-                _wantedUntil = _clock.Now + WantedTime;
-                _wake.Set();
-                ulong[] before = [.. paths.Session.Ids];
-                paths.Session.Renew();
-                foreach (ulong id in before.Except(paths.Session.Ids))
-                {
-                    _byId.Remove(id);
-                }
-
-                _byId[paths.Session.Own.Id] = paths;
+                _byId.Remove(id);
             }
 
+            _byId[paths.Session.Own.Id] = paths;
+        }
+    }
+
+    /// <summary>Peers will want to know this device's addresses as they are now.</summary>
+    public void WantCandidates()
+    {
+        lock (_gate)
+        {
+            _wantedUntil = _clock.Now + WantedTime;
+        }
+
+        _wake.Set();
+    }
+
+    /// <summary>What a peer needs to find ways here: a secret for its probes, and addresses.</summary>
+    public ControlMessage MakeOffer(TunnelPeer peer)
+    {
+        lock (_gate)
+        {
+            PeerPaths paths = Open(peer);
             return new ControlMessage
             {
                 Type = ControlMessage.Candidates,

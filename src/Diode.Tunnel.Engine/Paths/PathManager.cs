@@ -93,6 +93,8 @@ internal sealed partial class PathManager : IDisposable
         }
     }
 
+    internal long Now => _clock.Now;
+
     internal UdpPath MakePath(PathKind kind, in EndpointAddress remote)
     {
         return new UdpPath(_transport, kind, remote);

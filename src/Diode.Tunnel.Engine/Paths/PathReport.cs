@@ -22,7 +22,7 @@ internal sealed record PathReport(
         return new PathReport(
             current?.Kind ?? PathKind.None,
             current is { RoundTrip: > 0 } ? TimeSpan.FromTicks(current.RoundTrip) : null,
-            agent.IsSilent,
+            agent.IsSilent(now),
             direct,
             agent.Routes.Any(static r => r is { Kind: PathKind.DirectUdp, ProvenAt: > 0 }),
             session.IsReady,

@@ -63,7 +63,8 @@ internal sealed partial class PeerPaths : IProbeOutput, IDisposable
             if (route.Tag is UdpPath path)
             {
                 udp++;
-                path.MaxDatagram = route.MaxDatagram == 0 ? PathTimings.LeastDatagram : route.MaxDatagram;
+                path.MaxDatagram = Math.Max(route.MaxDatagram, PathTimings.LeastDatagram);
+                path.SafeDatagram = route.SafeDatagram;
             }
             else
             {
@@ -78,7 +79,7 @@ internal sealed partial class PeerPaths : IProbeOutput, IDisposable
 
         UdpPath? chosen = Session.Agent.Current?.Tag as UdpPath;
         chosen?.Fallback = stream;
-        Peer.IsSilent = Session.Agent.IsSilent;
+        Peer.IsSilent = Session.Agent.IsSilent(_manager.Now);
         if (ReferenceEquals(chosen, Peer.Chosen))
         {
             return false;

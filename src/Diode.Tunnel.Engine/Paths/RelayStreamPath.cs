@@ -38,6 +38,9 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
     /// <inheritdoc/>
     public long SentDatagrams => Volatile.Read(ref _sent);
 
+    // No length is too long for a stream.
+    long IRouteTraffic.SentLong => 0;
+
     /// <inheritdoc/>
     public long ReceivedDatagrams => Volatile.Read(ref _received);
 

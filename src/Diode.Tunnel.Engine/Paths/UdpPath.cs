@@ -14,10 +14,12 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     private readonly byte[] _sourceId;
     private IPath? _fallback;
     private long _sent;
+    private long _sentLong;
     private long _received;
     private long _sentBytes;
     private long _receivedBytes;
     private int _maxDatagram = PathTimings.LeastDatagram;
+    private int _safeDatagram = PathTimings.LeastDatagram;
     private bool _usedFallback;
     private bool _closed;
 
@@ -52,7 +54,17 @@ internal sealed class UdpPath : IPath, IRouteTraffic
         set => Volatile.Write(ref _maxDatagram, value);
     }
 
-    /// <summary>Takes what is too long; null: that is dropped.</summary>
+    /// <summary>
+    /// What is longer takes <see cref="Fallback"/>. Less than <see cref="MaxDatagram"/> while that is measured anew: senders are not told
+    /// of a length that may be wrong, and nothing is lost if the old one is.
+    /// </summary>
+    public int SafeDatagram
+    {
+        get => Volatile.Read(ref _safeDatagram);
+        set => Volatile.Write(ref _safeDatagram, value);
+    }
+
+    /// <summary>Takes what is too long; null: it is sent all the same while the length is in doubt, and dropped otherwise.</summary>
     public IPath? Fallback
     {
         get => Volatile.Read(ref _fallback);
@@ -61,6 +73,9 @@ internal sealed class UdpPath : IPath, IRouteTraffic
 
     /// <inheritdoc/>
     public long SentDatagrams => Volatile.Read(ref _sent);
+
+    /// <inheritdoc/>
+    public long SentLong => Volatile.Read(ref _sentLong);
 
     /// <inheritdoc/>
     public long ReceivedDatagrams => Volatile.Read(ref _received);
@@ -101,14 +116,20 @@ internal sealed class UdpPath : IPath, IRouteTraffic
             Interlocked.Add(ref _sentBytes, train.Length);
         }
 
-        if (Math.Min(segmentSize, train.Length) <= MaxDatagram)
+        int length = Math.Min(segmentSize, train.Length);
+        if (length > PathTimings.LeastDatagram)
+        {
+            Interlocked.Increment(ref _sentLong);
+        }
+
+        if (length <= SafeDatagram)
         {
             return _transport.Send(_remote, train, segmentSize);
         }
 
         if (Fallback is not { IsOpen: true } fallback)
         {
-            return false;
+            return length <= MaxDatagram && _transport.Send(_remote, train, segmentSize);
         }
 
         Volatile.Write(ref _usedFallback, true);

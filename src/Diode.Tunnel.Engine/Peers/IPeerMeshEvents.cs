@@ -23,6 +23,6 @@ internal interface IPeerMeshEvents
     /// <summary>The peer's path has changed: <see cref="TunnelPeer.Path"/>.</summary>
     void OnPeerPath(TunnelPeer peer);
 
-    /// <summary>The hello this device sends now.</summary>
-    ControlMessage MakeHello();
+    /// <summary>The hello this device sends to a peer now.</summary>
+    ControlMessage MakeHello(TunnelPeer peer);
 }

@@ -33,7 +33,10 @@ internal sealed partial class PeerMesh
         }
 
         PortSlot slot = use == RelayPortUse.Tunnel ? peer.Tunnel : peer.Control;
-        bool mineIsNew = slot.Opening || ((slot.Candidate ?? slot.Port) is { Opener: true } && Age(slot) < Simultaneous);
+
+        // A request that nobody answers does not count: the peer may have moved, and the relay still ask where it was.
+        bool mineIsNew = (slot.Attempt is { } attempt && time.GetElapsedTime(attempt.Asked) < Simultaneous)
+            || ((slot.Candidate ?? slot.Port) is { Opener: true } && Age(slot) < Simultaneous);
         if (mineIsNew && self < peer.Device)
         {
             relay.Reject(request, "already opening");
@@ -95,8 +98,9 @@ internal sealed partial class PeerMesh
                 Promote(peer, peer.Control);
             }
 
+            Log.LinkOpen(logger, peer.Device.ToString(), link.Port.Opener ? "here" : "there");
             older?.Close("replaced by a newer channel");
-            link.Send(events.MakeHello());
+            link.Send(events.MakeHello(peer));
         }
     }
 

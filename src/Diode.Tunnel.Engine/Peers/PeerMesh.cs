@@ -35,6 +35,9 @@ internal sealed partial class PeerMesh(
     /// <summary>Two opens within this time are taken as simultaneous.</summary>
     private static readonly TimeSpan Simultaneous = TimeSpan.FromSeconds(3);
 
+    /// <summary>A relay that has not answered for this long is taken for one that does not have the peer. Theirs is 35 s.</summary>
+    private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan WantInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly Dictionary<Address, TunnelPeer> _peers = [];
@@ -85,12 +88,12 @@ internal sealed partial class PeerMesh(
         return true;
     }
 
-    /// <summary>Sends a message to every open channel.</summary>
-    public void SendAll(ControlMessage message)
+    /// <summary>Tells every peer whose channel is open what has changed here.</summary>
+    public void SendHello()
     {
         foreach (TunnelPeer peer in _peers.Values)
         {
-            Send(peer, message);
+            Send(peer, events.MakeHello(peer));
         }
     }
 
@@ -188,7 +191,17 @@ internal sealed partial class PeerMesh(
 
     private void OpenIfDue(TunnelPeer peer, PortSlot slot, long now)
     {
-        if (slot.Port is not null || slot.Opening || now < slot.NextAttempt)
+        if (slot.Attempt is { } attempt)
+        {
+            if (time.GetElapsedTime(attempt.Asked, now) > OpenPatience)
+            {
+                Open(peer, slot, attempt.Candidates, "the relay does not answer");
+            }
+
+            return;
+        }
+
+        if (slot.Port is not null || now < slot.NextAttempt)
         {
             return;
         }
@@ -202,17 +215,24 @@ internal sealed partial class PeerMesh(
         Open(peer, slot, ((IEnumerable<RelayConnection>)Candidates(peer)).GetEnumerator(), "");
     }
 
-    /// <summary>Tries one relay after the other until one has the device.</summary>
+    /// <summary>Tries one relay after the other until one has the device, or a port is there that the device has opened.</summary>
     private void Open(TunnelPeer peer, PortSlot slot, IEnumerator<RelayConnection> candidates, string lastReason)
     {
-        slot.Opening = true;
+        if (slot.Port is not null)
+        {
+            slot.Attempt = null;
+            return;
+        }
+
+        OpenAttempt attempt = new(candidates, time.GetTimestamp());
+        slot.Attempt = attempt;
         bool asked = candidates.MoveNext() && candidates.Current.OpenPort(
             peer.Device,
             slot.Use,
-            (port, reason) => loop.TryPost(() => Opened(peer, slot, candidates, port, reason)));
+            (port, reason) => loop.TryPost(() => Opened(peer, slot, attempt, port, reason)));
         if (!asked)
         {
-            slot.Opening = false;
+            slot.Attempt = null;
             slot.NextAttempt = time.GetTimestamp() + Ticks(RetryDelay(peer, lastReason));
             if (slot.Use == RelayPortUse.Tunnel && peer.Path is null)
             {
@@ -229,15 +249,20 @@ internal sealed partial class PeerMesh(
     }
 
     private void Opened(
-        TunnelPeer peer, PortSlot slot, IEnumerator<RelayConnection> candidates, RelayPort? port, string reason)
+        TunnelPeer peer, PortSlot slot, OpenAttempt attempt, RelayPort? port, string reason)
     {
+        bool isLate = !ReferenceEquals(slot.Attempt, attempt);
         if (port is null)
         {
-            Open(peer, slot, candidates, reason);
+            if (!isLate)
+            {
+                Open(peer, slot, attempt.Candidates, reason);
+            }
+
             return;
         }
 
-        slot.Opening = false;
+        slot.Attempt = isLate ? slot.Attempt : null;
         bool otherWon = (slot.Port ?? slot.Candidate) is { Opener: false } && self > peer.Device && Age(slot) < Simultaneous;
         if (otherWon || !_peers.ContainsKey(peer.Device))
         {
@@ -272,6 +297,7 @@ internal sealed partial class PeerMesh(
         {
             Promote(peer, slot);
         }
+
         peer.CandidateLink?.Start();
     }
 

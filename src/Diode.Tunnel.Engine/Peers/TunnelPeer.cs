@@ -108,6 +108,9 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>The last hello of the peer; null before the first. Kept when the link goes.</summary>
     public ControlMessage? Hello { get; set; }
 
+    /// <summary>Which run of the peer the last hello was from; null unknown. Engine loop.</summary>
+    public string? Instance { get; set; }
+
     /// <summary>Round trip over the control channel.</summary>
     public TimeSpan? RoundTrip { get; set; }
 
@@ -214,8 +217,8 @@ internal sealed class PortSlot(RelayPortUse use)
     /// </summary>
     public RelayPort? Candidate { get; set; }
 
-    /// <summary>An open is under way.</summary>
-    public bool Opening { get; set; }
+    /// <summary>An open that is under way; null if none is.</summary>
+    public OpenAttempt? Attempt { get; set; }
 
     /// <summary>When <see cref="Port"/> was set, clock timestamp.</summary>
     public long Since { get; set; }
@@ -223,3 +226,8 @@ internal sealed class PortSlot(RelayPortUse use)
     /// <summary>When to try again, clock timestamp.</summary>
     public long NextAttempt { get; set; }
 }
+
+/// <summary>A relay was asked for a port.</summary>
+/// <param name="Candidates">The relays to ask, standing at the one that was asked.</param>
+/// <param name="Asked">When, clock timestamp.</param>
+internal sealed record OpenAttempt(IEnumerator<RelayConnection> Candidates, long Asked);

@@ -13,6 +13,7 @@ internal sealed partial class PacketPipeline
 {
     // Senders learn from one report; more only cost.
     private const long TooBigInterval = TimeSpan.TicksPerMillisecond;
+    private const int LeastIpv6Mtu = 1280;
 
     private long _lastTooBig;
     private CipherCrew? _crew;
@@ -270,13 +271,15 @@ internal sealed partial class PacketPipeline
     }
 
     /// <summary>
-    /// Tells the sender that its packets do not fit the path. The packet itself is sent all the same: a path may know a way for it.
+    /// Tells the sender that its packets do not fit the path. The packet itself is sent all the same: a path may know a way for it, and must
+    /// for IPv6 packets up to 1280 bytes, which senders never make smaller (RFC 8200 §5).
     /// </summary>
     private void ReportTooBig(TunnelPeer peer, PacketBuffer buffer, in IpPacket packet, long now)
     {
         int length = buffer.Layout.SegmentLength(buffer.Length, 0);
         if (peer.CurrentPath is not { } path
             || wireGuard.DatagramLength(length) <= path.MaxDatagram
+            || (!packet.IsIpv4 && length <= LeastIpv6Mtu)
             || MayBeFragmented(buffer.Span)
             || now - _lastTooBig < TooBigInterval)
         {

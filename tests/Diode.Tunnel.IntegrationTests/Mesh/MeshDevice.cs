@@ -37,6 +37,9 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>Put before the daemon's command line, for instance <c>env NAME=value</c>.</summary>
     public string[] Environment { get; set; } = [];
 
+    /// <summary>More options of the daemon.</summary>
+    public string[] Options { get; set; } = [];
+
     public HostedProcess? Daemon { get; private set; }
 
     /// <summary>Device address 0x….</summary>
@@ -51,7 +54,7 @@ internal sealed partial class MeshDevice(MeshWorld world, string name, string up
     /// <summary>The command line of the daemon, or of another one with its own folder, socket or adapter.</summary>
     public string[] RunCommand(string? stateFolder = null, string? socket = null, string adapter = "diode0") =>
         [.. Environment, Programs.Daemon, "run", "--state-dir", stateFolder ?? StateFolder, "--socket", socket ?? Socket, "--interface", adapter,
-            "--relays", RelayUri ?? world.RelayUri, "--paths", world.Paths];
+            "--relays", RelayUri ?? world.RelayUri, "--paths", world.Paths, .. Options];
 
     /// <summary>Starts the daemon without waiting.</summary>
     public void Launch() => Daemon = world.Net.Start(Name, RunCommand());

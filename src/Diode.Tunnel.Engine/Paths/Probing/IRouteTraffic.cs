@@ -6,6 +6,9 @@ internal interface IRouteTraffic
     /// <summary>Datagrams sent.</summary>
     long SentDatagrams { get; }
 
+    /// <summary>Of these the ones, or trains of them, longer than what every way carries (<see cref="PathTimings.LeastDatagram"/>).</summary>
+    long SentLong { get; }
+
     /// <summary>Datagrams received; on UDP by source address only, so a hint and no proof.</summary>
     long ReceivedDatagrams { get; }
 }

@@ -3,6 +3,9 @@ namespace Diode.Tunnel.Engine.Paths.Probing;
 /// <content>Which way is used.</content>
 internal sealed partial class PathAgent
 {
+    // When a worse way first answered while the one in use did not.
+    private long _otherSince;
+
     /// <summary>Whether a way may be chosen: answers on it are recent, unbroken and of a known length.</summary>
     private static bool IsUsable(PathRoute route, long now)
     {
@@ -77,13 +80,21 @@ internal sealed partial class PathAgent
 
     /// <summary>
     /// The way in use does not answer. Another of its kind that has answered since then is as good (the peer has moved); for a worse
-    /// kind it must be bad beyond doubt. Without any that answers it stays: then the network is down as a whole.
+    /// kind it must be bad beyond doubt, and have been asked once more since the other's answer: what answers first when all of the network
+    /// comes back is chance, and a relay's TCP connections bring late what they held. Without any that answers it stays: then the network
+    /// is down as a whole.
     /// </summary>
     private void Leave(PathRoute current, long now)
     {
         PathRoute? other = FindBest(now, static (r, t, c) => !ReferenceEquals(r, c) && r.ProvenAt >= c!.LostSince && IsSince(r, t));
         bool isBad = IsBad(current, now);
-        if (other is not null && (isBad || Rank(other) <= Rank(current)))
+        bool isWorse = other is not null && Rank(other) > Rank(current);
+        if (isWorse && _otherSince < current.LostSince)
+        {
+            _otherSince = now;
+        }
+
+        if (other is not null && (!isWorse || (isBad && current.LastLost >= _otherSince)))
         {
             if (isBad)
             {
@@ -147,7 +158,7 @@ internal sealed partial class PathAgent
         CurrentSince = now;
         if (route is { Kind: not PathKind.RelayStream })
         {
-            route.NextPing = Math.Min(route.NextPing, now + PathTimings.ActiveHeartbeat);
+            route.NextPing = Math.Min(route.NextPing, route.Search == LengthSearch.Done ? now + PathTimings.ActiveHeartbeat : now);
         }
     }
 }

@@ -8,6 +8,7 @@ namespace Diode.Tunnel.Engine.Paths.Probing;
 internal sealed partial class PathAgent
 {
     private const int LadderRounds = 2;
+    private const long FullPatience = 3 * TimeSpan.TicksPerSecond;
 
     private void LearnLength(PathRoute route, in PathRoute.Ping ping, long now)
     {
@@ -16,6 +17,7 @@ internal sealed partial class PathAgent
             case LengthSearch.None:
                 route.Search = LengthSearch.Full;
                 route.LengthLost = 0;
+                route.NextLength = now + FullPatience;
                 Send(route, now, PathTimings.FullDatagram);
                 break;
             case LengthSearch.Full when ping.Length >= PathTimings.FullDatagram:
@@ -47,11 +49,14 @@ internal sealed partial class PathAgent
             case LengthSearch.Full when route.Lost >= PathTimings.LostForDead:
                 // Begins anew when it answers again.
                 route.Search = LengthSearch.None;
+                route.NextLength = long.MaxValue;
                 break;
             case LengthSearch.Full when route.Lost == 0 && ++route.LengthLost >= 2:
                 Climb(route, now);
                 break;
             case LengthSearch.Full:
+                route.IsLengthDoubted = true;
+
                 // A short ping beside it tells whether the way is dead or only narrow.
                 Send(route, now, ProbeMessage.Length);
                 Send(route, now, PathTimings.FullDatagram);
@@ -76,7 +81,7 @@ internal sealed partial class PathAgent
     private void Climb(PathRoute route, long now)
     {
         // Longer packets take the stream until this is settled.
-        route.MaxDatagram = Math.Min(route.MaxDatagram, PathTimings.LeastDatagram);
+        route.IsLengthDoubted = true;
         route.Search = LengthSearch.Ladder;
         route.BestLength = 0;
         route.LengthLost = 0;
@@ -117,6 +122,15 @@ internal sealed partial class PathAgent
                 route.MaxDatagram = 0;
                 route.NextLength = long.MaxValue;
                 break;
+            case LengthSearch.Full when route.Lost == 0:
+                // So many other pings were out that the one with the full length was forgotten.
+                route.NextLength = now + FullPatience;
+                Send(route, now, PathTimings.FullDatagram);
+                break;
+            case LengthSearch.Full:
+                route.Search = LengthSearch.None;
+                route.NextLength = long.MaxValue;
+                break;
             case LengthSearch.Done:
                 route.NextLength = now + PathTimings.RaiseLength;
                 Send(route, now, PathTimings.FullDatagram);
@@ -127,9 +141,13 @@ internal sealed partial class PathAgent
         }
     }
 
-    /// <summary>At the next answer the search begins anew; until it ends the old length holds.</summary>
-    private static void MeasureAgain(PathRoute route)
+    /// <summary>
+    /// At the next answer the search begins anew. Until it ends senders are told the old length. Whether it is relied on depends: a restarted
+    /// peer may be anywhere, but of what happens in this machine's network most has nothing to do with the way; the first loss tells.
+    /// </summary>
+    private static void MeasureAgain(PathRoute route, bool isDoubted)
     {
+        route.IsLengthDoubted |= isDoubted && route.Kind != PathKind.RelayStream;
         if (route is { Kind: not PathKind.RelayStream, Search: LengthSearch.Done })
         {
             route.Search = LengthSearch.None;
@@ -140,6 +158,7 @@ internal sealed partial class PathAgent
     private static void Settle(PathRoute route, int length, long next)
     {
         route.Search = LengthSearch.Done;
+        route.IsLengthDoubted = false;
         route.MaxDatagram = length;
         route.LengthLost = 0;
         route.NextLength = next;

@@ -12,6 +12,7 @@ internal sealed partial class PathAgent
     private static void StartCounting(PathRoute route)
     {
         route.CountedSent = route.Traffic?.SentDatagrams ?? 0;
+        route.CountedLong = route.Traffic?.SentLong ?? 0;
         route.CountedReceived = route.Traffic?.ReceivedDatagrams ?? 0;
     }
 
@@ -42,6 +43,9 @@ internal sealed partial class PathAgent
             }
 
             route.CountedSent = sent;
+            long sentLong = traffic.SentLong;
+            route.HasSentLong |= sentLong != route.CountedLong;
+            route.CountedLong = sentLong;
             route.CountedReceived = received;
         }
 
@@ -78,6 +82,7 @@ internal sealed partial class PathAgent
         }
 
         route.Streak = 0;
+        route.LastLost = Math.Max(route.LastLost, ping.SentAt);
         if (route.Lost++ == 0)
         {
             route.LostSince = ping.SentAt;
@@ -129,8 +134,9 @@ internal sealed partial class PathAgent
             return;
         }
 
-        bool isBulk = isCurrent && route is { Lost: 0, Search: LengthSearch.Done, SentSinceHeartbeat: >= BulkDatagrams };
-        int length = isBulk && route.Kind != PathKind.RelayStream
+        bool isLong = isCurrent && route is { Lost: 0, Search: LengthSearch.Done }
+            && (route.HasSentLong || route.SentSinceHeartbeat >= BulkDatagrams);
+        int length = isLong && route.Kind != PathKind.RelayStream
             ? Math.Min(route.MaxDatagram, PathTimings.FullDatagram)
             : ProbeMessage.Length;
         Send(route, now, length);
@@ -179,6 +185,7 @@ internal sealed partial class PathAgent
         ulong transaction = random();
         route.Remember(transaction, now, length);
         route.SentSinceHeartbeat = 0;
+        route.HasSentLong &= length <= ProbeMessage.Length;
         output.SendPing(route, transaction, length);
     }
 }

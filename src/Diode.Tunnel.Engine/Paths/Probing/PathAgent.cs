@@ -31,11 +31,14 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
     /// <summary>When the search for a direct way began, or began again; 0 = the peer's candidates are not known.</summary>
     public long SearchSince { get; private set; }
 
-    /// <summary>The way in use is UDP and does not answer.</summary>
-    public bool IsSilent => Current is { Lost: >= PathTimings.LostForDead };
-
     /// <summary>When data moved last; 0 never.</summary>
     public long LastTraffic => _lastTraffic;
+
+    /// <summary>Whether the way in use does not answer, beyond doubt.</summary>
+    public bool IsSilent(long now)
+    {
+        return Current is { } current && IsBad(current, now);
+    }
 
     /// <summary>Whether data moved lately.</summary>
     public bool IsActive(long now)
@@ -161,7 +164,7 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
             {
                 route.HoldUntil = 0;
                 route.Failures = 0;
-                MeasureAgain(route);
+                MeasureAgain(route, isDoubted: false);
                 Begin(route, now);
             }
         }
@@ -172,7 +175,10 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
     {
         foreach (PathRoute route in _routes)
         {
-            MeasureAgain(route);
+            // That it did not answer while it was away says nothing of its ways.
+            route.HoldUntil = 0;
+            route.Failures = 0;
+            MeasureAgain(route, isDoubted: true);
         }
 
         Suspect(now);

@@ -49,6 +49,9 @@ internal sealed class PathRoute(PathKind kind, EndpointAddress remote, IRouteTra
     /// <summary>When the first of <see cref="Lost"/> was sent.</summary>
     public long LostSince { get; set; }
 
+    /// <summary>When the newest ping without an answer was sent.</summary>
+    public long LastLost { get; set; }
+
     /// <summary>When to ping next.</summary>
     public long NextPing { get; set; } = long.MaxValue;
 
@@ -64,8 +67,14 @@ internal sealed class PathRoute(PathKind kind, EndpointAddress remote, IRouteTra
     /// <summary>When it was added, or chosen last.</summary>
     public long Since { get; set; }
 
-    /// <summary>Longest datagram known to pass; 0 not measured.</summary>
+    /// <summary>Longest datagram known to pass, or to have passed; 0 not measured.</summary>
     public int MaxDatagram { get; set; }
+
+    /// <summary><see cref="MaxDatagram"/> is being measured anew and may be too much.</summary>
+    public bool IsLengthDoubted { get; set; }
+
+    /// <summary>What is longer had better go elsewhere: less than <see cref="MaxDatagram"/> while that is in doubt.</summary>
+    public int SafeDatagram => IsLengthDoubted ? PathTimings.LeastDatagram : Math.Max(MaxDatagram, PathTimings.LeastDatagram);
 
     /// <summary>How far the search for <see cref="MaxDatagram"/> is.</summary>
     public LengthSearch Search { get; set; }
@@ -83,7 +92,12 @@ internal sealed class PathRoute(PathKind kind, EndpointAddress remote, IRouteTra
 
     internal long CountedReceived { get; set; }
 
+    internal long CountedLong { get; set; }
+
     internal long SentSinceHeartbeat { get; set; }
+
+    /// <summary>Long data went out since the last ping.</summary>
+    internal bool HasSentLong { get; set; }
 
     /// <summary>Remembers a ping.</summary>
     public void Remember(ulong transaction, long now, int length)

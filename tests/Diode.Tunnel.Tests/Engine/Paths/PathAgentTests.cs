@@ -122,8 +122,28 @@ public sealed class PathAgentTests
         world.Run(world.Delay + Ms);
         Assert.Equal(before + 1, world.B.DataReceived);
         world.Talk(2 * Second);
-        Assert.False(world.A.Agent.IsSilent || world.B.Agent.IsSilent);
+        Assert.False(world.A.Agent.IsSilent(world.Now) || world.B.Agent.IsSilent(world.Now));
         Assert.Equal(2, world.A.Changes);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(37)]
+    [InlineData(80)]
+    public void What_a_relay_held_back_while_the_cable_was_out_does_not_lead_away_from_the_direct_way(int phaseMs)
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        (world.A.IsMute, world.B.IsMute, world.Held) = (true, true, []);
+        world.Talk((3 * Second) + (phaseMs * Ms));
+        List<Action> held = world.Held;
+        (world.A.IsMute, world.B.IsMute, world.Held) = (false, false, null);
+        held.ForEach(static deliver => deliver());
+        for (int i = 0; i < 200; i++)
+        {
+            world.Talk(10 * Ms);
+            Assert.Equal((PathKind.DirectUdp, PathKind.DirectUdp), (world.A.Kind, world.B.Kind));
+        }
     }
 
     [Theory]
@@ -144,6 +164,26 @@ public sealed class PathAgentTests
 
         (int sent, int arrived) = world.Talk(2 * Second);
         Assert.InRange(arrived, sent - 4, sent + 4);
+    }
+
+    [Fact]
+    public void A_way_that_still_brings_data_is_not_silent_however_many_probes_get_lost()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.StreamIsUp = false;
+        world.A.Agent.SetStream(null, null, world.Now);
+        world.B.Agent.SetStream(null, null, world.Now);
+        world.Talk(2 * Second);
+        world.A.IsMute = true;
+        for (int i = 0; i < 12; i++)
+        {
+            world.Talk(50 * Ms);
+            Assert.False(world.A.Agent.IsSilent(world.Now));
+        }
+
+        world.B.IsMute = true;
+        world.Talk(Second);
+        Assert.True(world.A.Agent.IsSilent(world.Now));
     }
 
     [Fact]
@@ -205,6 +245,71 @@ public sealed class PathAgentTests
         world.B.Session.Renew();
         world.B.Introduce();
         world.Run(2 * Second);
+        Assert.Equal((PathKind.DirectUdp, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void What_was_measured_before_the_peer_was_restarted_is_not_relied_on(bool isRestarted)
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.MaxDatagram = 1252;
+        world.A.DataLength = 1264;
+        if (isRestarted)
+        {
+            world.B.Session.Renew();
+            world.B.Introduce();
+        }
+        else
+        {
+            world.A.Agent.NetworkChanged(world.Now);
+        }
+
+        // From the first packet on; or, where it is not likely, after one ping was lost.
+        (int sent, int arrived) = world.Talk(2 * Second);
+        Assert.InRange(arrived, sent - (isRestarted ? 6 : 20), sent);
+        Assert.Equal((PathKind.DirectUdp, 1252, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram, world.A.Agent.Current.SafeDatagram));
+    }
+
+    [Fact]
+    public void A_length_measured_anew_is_told_as_it_was_until_it_is_found_to_be_less()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.A.DataLength = 1452;
+        world.A.Agent.NetworkChanged(world.Now);
+        world.A.Agent.NetworkChanged(world.Now);
+        for (int i = 0; i < 200; i++)
+        {
+            Assert.Equal(
+                (PathTimings.FullDatagram, PathTimings.FullDatagram), (world.A.Agent.Current!.MaxDatagram, world.A.Agent.Current.SafeDatagram));
+            world.Talk(5 * Ms);
+        }
+
+        world.A.Agent.PeerChanged(world.Now);
+        Assert.Equal(
+            (PathTimings.FullDatagram, PathTimings.LeastDatagram), (world.A.Agent.Current!.MaxDatagram, world.A.Agent.Current.SafeDatagram));
+        world.Talk(100 * Ms);
+        Assert.Equal(PathTimings.FullDatagram, world.A.Agent.Current.SafeDatagram);
+    }
+
+    [Fact]
+    public void Single_long_packets_that_get_lost_among_short_ones_that_do_not_are_noticed()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.MaxDatagram = 1252;
+        for (int i = 0; i < 30; i++)
+        {
+            // One retransmission or so a second, and lively small talk beside it.
+            world.A.DataLength = 1400;
+            world.Talk(Ms, bothWays: false);
+            world.A.DataLength = 104;
+            world.Talk(100 * Ms);
+        }
+
         Assert.Equal((PathKind.DirectUdp, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram));
     }
 

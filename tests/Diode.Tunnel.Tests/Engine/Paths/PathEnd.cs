@@ -47,6 +47,9 @@ internal sealed class PathEnd : IProbeOutput
     /// <summary>Its data are longer than any path.</summary>
     public bool LoseData { get; set; }
 
+    /// <summary>Length of its data; what is longer than the way is safe for takes the stream, as the shell does it.</summary>
+    public int DataLength { get; set; } = Data.Length;
+
     public int DataReceived { get; private set; }
 
     public int Changes { get; private set; }
@@ -84,8 +87,18 @@ internal sealed class PathEnd : IProbeOutput
         }
         else if (Agent.Current is { } route)
         {
-            ((Traffic)route.Traffic!).SentDatagrams++;
-            _world.Udp(this, route.Remote, LoseData ? new byte[2000] : Data);
+            byte[] data = LoseData ? new byte[2000] : [.. Data, .. new byte[DataLength - Data.Length]];
+            Traffic traffic = (Traffic)route.Traffic!;
+            traffic.SentDatagrams++;
+            traffic.SentLong += data.Length > PathTimings.LeastDatagram ? 1 : 0;
+            if (data.Length > route.SafeDatagram && !LoseData && _world.StreamIsUp)
+            {
+                _world.Stream(this, data);
+            }
+            else
+            {
+                _world.Udp(this, route.Remote, data);
+            }
         }
     }
 
@@ -198,6 +211,8 @@ internal sealed class PathEnd : IProbeOutput
     private sealed class Traffic : IRouteTraffic
     {
         public long SentDatagrams { get; set; }
+
+        public long SentLong { get; set; }
 
         public long ReceivedDatagrams { get; set; }
     }

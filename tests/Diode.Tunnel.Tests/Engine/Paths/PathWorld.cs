@@ -52,6 +52,9 @@ internal sealed class PathWorld
 
     public bool StreamIsUp { get; set; } = true;
 
+    /// <summary>What the stream's TCP connections hold while a cable is out; null: they hold nothing. Comes all at once afterwards.</summary>
+    public List<Action>? Held { get; set; }
+
     /// <summary>Everything that passed by UDP, for eavesdroppers.</summary>
     public List<(EndpointAddress From, EndpointAddress To, byte[] Datagram)> Seen { get; } = [];
 
@@ -149,7 +152,11 @@ internal sealed class PathWorld
 
     public void Stream(PathEnd from, byte[] datagram)
     {
-        if (StreamIsUp)
+        if (Held is { } held)
+        {
+            held.Add(() => At(StreamDelay, () => from.Other.ArriveByStream(datagram)));
+        }
+        else if (StreamIsUp)
         {
             At(StreamDelay, () => from.Other.ArriveByStream(datagram));
         }

@@ -133,7 +133,7 @@ public sealed class ProbeSecurityTests
         world.A.Introduce();
         world.Talk(3 * Second);
         Assert.Equal((PathKind.DirectUdp, PathKind.DirectUdp), (world.A.Kind, world.B.Kind));
-        Assert.False(world.B.Agent.IsSilent);
+        Assert.False(world.B.Agent.IsSilent(world.Now));
     }
 
     [Fact]

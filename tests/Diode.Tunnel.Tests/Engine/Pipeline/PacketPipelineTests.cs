@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using Diode.Tunnel.Engine.Addressing;
 using Diode.Tunnel.Engine.Filtering;
@@ -347,6 +348,46 @@ public class PacketPipelineTests : IDisposable
             {
                 return (seen[address], device);
             }
+        }
+    }
+
+    [Fact]
+    public void What_is_sent_to_a_peer_that_has_said_goodbye_waits_for_a_new_session()
+    {
+        Connect();
+        _b.Publish("all to fleet\n");
+        _time.Advance(TimeSpan.FromSeconds(6));
+        _b.PeerOf(_a).Session!.EndSession();
+        _a.PeerOf(_b).Session!.EndSession();
+        byte[] packet = PacketBuilder.Udp(_a.Ipv4, _b.Ipv4, 1, 2);
+        Send(_a, packet);
+        Assert.Equal(packet, TakeOnly(_b));
+    }
+
+    [Theory]
+    [InlineData(false, 1216, 0)]
+    [InlineData(false, 1217, 1216)]
+    [InlineData(true, 1280, 0)]
+    [InlineData(true, 1281, 1280)]
+    public void A_sender_is_told_a_narrow_paths_length_but_never_less_than_its_protocol_allows(bool ipv6, int length, int told)
+    {
+        Connect();
+        ((MemoryPath)_a.PeerOf(_b).Path!).MaxDatagram = 1252;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        byte[] packet = PacketBuilder.Udp(ipv6 ? _a.Ipv6 : _a.Ipv4, ipv6 ? _b.Ipv6 : _b.Ipv4, 1, 2, length - (ipv6 ? 48 : 28));
+        if (!ipv6)
+        {
+            packet[6] = 0x40;
+            PacketBuilder.FixHeader(packet);
+        }
+
+        Send(_a, packet);
+        List<byte[]> replies = Take(_a);
+        Assert.Equal(told == 0 ? 0 : 1, replies.Count);
+        if (told != 0)
+        {
+            int at = ipv6 ? 40 + 4 : 20 + 6;
+            Assert.Equal(told, ipv6 ? BinaryPrimitives.ReadInt32BigEndian(replies[0].AsSpan(at)) : BinaryPrimitives.ReadUInt16BigEndian(replies[0].AsSpan(at)));
         }
     }
 
