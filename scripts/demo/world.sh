@@ -55,17 +55,27 @@ EOF
 }
 leaked() { bn_exec backbone nft list counter inet watch leaked | awk '/packets/ { print $2 }'; }
 
+# chain_start: a test chain on the internet, with a name service (BNS) and an exit directory (EXITS); the relay reads it at CHAIN_URL
+chain_start() {
+  CHAIN_URL="http://$INTERNET:8545"
+  bn_spawn internet chain "$DIODE_ANVIL" --host 0.0.0.0 --port 8545 --silent --gas-price 0 --block-base-fee-per-gas 0 >/dev/null
+  bn_wait 20 bn_listening internet tcp 8545 || return 1
+  { read -r BNS; read -r EXITS; } < <(bn_exec internet python3 "$ROOT/scripts/demo/deploy.py" "$CHAIN_URL" "$ROOT"/src/contracts/artifacts/{BNS,ExitDirectory}.json)
+  [ -n "$EXITS" ]
+}
+
 # relay_start: sets RELAY to the relay's diode:// address
 relay_start() {
   local log="$BN_STATE/log/relay-vpn-diode-tunneld.log"
-  bn_spawn relay vpn "$DAEMON" relay --listen 0.0.0.0:41046 --state-dir "$BN_STATE/run/relay" --host 198.51.100.10 >/dev/null
+  bn_spawn relay vpn "$DAEMON" relay --listen 0.0.0.0:41046 --state-dir "$BN_STATE/run/relay" --host 198.51.100.10 ${CHAIN_URL:+--chain "av=$CHAIN_URL"} >/dev/null
   bn_wait 20 grep -qE 'diode://' "$log" || { cat "$log"; return 1; }
   RELAY="$(grep -oE 'diode://0x[0-9a-fA-F]{40}@[^ ]+' "$log" | head -1)"
 }
 
 socket_of() { echo "$BN_STATE/run/$1.sock"; }
 daemon_start() {
-  bn_spawn "$1" vpn "$DAEMON" run --state-dir "$BN_STATE/run/$1" --socket "$(socket_of "$1")" --relays "$RELAY" --interface diode0 >/dev/null
+  local chain=(); [ -z "${CHAIN_URL:-}" ] || chain=(--chain-quorum 1 --name-services "av=$BNS")   # one relay, so one has to do
+  bn_spawn "$1" vpn "$DAEMON" run "${chain[@]}" --state-dir "$BN_STATE/run/$1" --socket "$(socket_of "$1")" --relays "$RELAY" --interface diode0 >/dev/null
 }
 # dt HOST VERB...: the command line of that host's daemon
 dt() { local h="$1"; shift; "$CLI" --socket "$(socket_of "$h")" "$@"; }
