@@ -89,7 +89,12 @@ internal sealed partial class PathAgent
         PathRoute? other = FindBest(now, static (r, t, c) => !ReferenceEquals(r, c) && r.ProvenAt >= c!.LostSince && IsSince(r, t));
         bool isBad = IsBad(current, now);
         bool isWorse = other is not null && Rank(other) > Rank(current);
-        if (isWorse && _otherSince < current.LostSince)
+        if (isWorse && other!.ProvenAt < current.BadSince)
+        {
+            // It answered before all of the network went down, for all that is known.
+            isBad = false;
+        }
+        else if (isWorse && _otherSince < current.BadSince)
         {
             _otherSince = now;
         }

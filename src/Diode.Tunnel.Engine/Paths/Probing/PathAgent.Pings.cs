@@ -83,6 +83,11 @@ internal sealed partial class PathAgent
 
         route.Streak = 0;
         route.LastLost = Math.Max(route.LastLost, ping.SentAt);
+        if (route.Lost + 1 <= PathTimings.LostForDead)
+        {
+            route.BadSince = ping.SentAt;
+        }
+
         if (route.Lost++ == 0)
         {
             route.LostSince = ping.SentAt;
@@ -150,7 +155,7 @@ internal sealed partial class PathAgent
         bool isDoubtful = Current is { Lost: > 0, Kind: not PathKind.RelayStream };
         if (route.Kind == PathKind.RelayStream)
         {
-            return isDoubtful ? StreamGap : Never;
+            return !isDoubtful ? Never : now - Current!.LostSince < PathTimings.RapidPhase ? OthersGap : StreamGap;
         }
 
         if (isCurrent)

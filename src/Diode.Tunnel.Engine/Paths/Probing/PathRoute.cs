@@ -49,6 +49,9 @@ internal sealed class PathRoute(PathKind kind, EndpointAddress remote, IRouteTra
     /// <summary>When the first of <see cref="Lost"/> was sent.</summary>
     public long LostSince { get; set; }
 
+    /// <summary>When the last of the lost pings that made it bad was sent.</summary>
+    public long BadSince { get; set; }
+
     /// <summary>When the newest ping without an answer was sent.</summary>
     public long LastLost { get; set; }
 

@@ -146,6 +146,21 @@ public sealed class PathAgentTests
         }
     }
 
+    [Fact]
+    public void An_answer_by_the_relay_from_before_the_cable_was_pulled_does_not_lead_away_from_the_direct_way()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+
+        // First only probes get lost, as on a busy machine; then everything.
+        world.A.IsMute = true;
+        world.Until(() => world.A.Agent.Current!.Lost > 0, 2 * Second);
+        world.Talk(120 * Ms);
+        (world.B.IsMute, world.StreamIsUp) = (true, false);
+        world.Talk(3 * Second);
+        Assert.Equal((PathKind.DirectUdp, PathKind.DirectUdp), (world.A.Kind, world.B.Kind));
+    }
+
     [Theory]
     [InlineData((int)NatKind.None)]
     [InlineData((int)NatKind.PortFiltered)]
