@@ -8,7 +8,6 @@ using Diode.Tunnel.Engine.Pipeline;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
-using Diode.Tunnel.Platform.Service;
 using Diode.Tunnel.Platform.Tls;
 using Microsoft.Extensions.Logging;
 
@@ -188,7 +187,6 @@ internal sealed partial class RelayConnection : IDisposable
     private void ReceiveLoop(IPEndPoint endpoint)
     {
         string reason = "the relay closed the connection";
-        PacketThread.Prefer();
         try
         {
             _socket = UnderlaySocket.CreateTcp(endpoint.AddressFamily);
@@ -299,7 +297,6 @@ internal sealed partial class RelayConnection : IDisposable
     /// <summary>Waits until the socket takes more, and sends what others had to leave.</summary>
     private void SendLoop()
     {
-        PacketThread.Prefer();
         try
         {
             while (Volatile.Read(ref _closed) == 0)
