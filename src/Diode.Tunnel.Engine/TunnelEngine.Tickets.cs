@@ -44,6 +44,7 @@ public sealed partial class TunnelEngine
 
     private LedgerView MakeLedger()
     {
+        _relays.NoteTickets();
         _ledger.IsNear(out int percent);
         return new LedgerView(
             [.. _ledger.Rows.OrderByDescending(static r => r.Totals.SignedBytes).Select(MakeTicketView)],

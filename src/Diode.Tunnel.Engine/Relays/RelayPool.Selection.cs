@@ -117,6 +117,15 @@ internal sealed partial class RelayPool
         }
     }
 
+    /// <summary>Brings the ledger up to this moment; else it is behind by what was moved since the last tick.</summary>
+    public void NoteTickets()
+    {
+        foreach (Entry entry in ReadyEntries)
+        {
+            ledger.Note(entry.Uri.Address, entry.Uri.ToString(), entry.Connection!.GetTicketStatus());
+        }
+    }
+
     private void TickTickets()
     {
         long now = time.GetTimestamp();

@@ -116,6 +116,9 @@ public sealed class RelayConnectionTests
             totals = first.Connection.GetTicketStatus().Totals!;
         }
 
+        // So much that a session which knows nothing of it certainly signs for less.
+        totals = totals with { CountedBytes = totals.CountedBytes + 1_000_000 };
+
         using Device second = new(relay.Node.Uri, key, new EdgeClientOptions { OwnerSigns = true, Totals = totals });
         await second.Ready;
         TicketStatus status = second.Connection.GetTicketStatus();
