@@ -117,7 +117,7 @@ public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestO
         mesh.RestartPhone();
         MeshWorld.WaitMeshed(mesh.Laptop, mesh.Phone);
 
-        // The first packet arrives, and so does one of every size, however soon after the restart.
+        // Every size arrives, however soon after the restart.
         AssertEcho(mesh.Laptop, mesh.Phone.Ipv4, 1200);
         AssertEcho(mesh.Phone, mesh.Laptop.Ipv6, 1200);
         mesh.Laptop.WaitStatus("direct to the phone", s => s.Peers.Any(p => p.Device == mesh.Phone.Address && p.Path.Kind == PathKind.DirectUdp));
@@ -131,14 +131,16 @@ public sealed partial class PathFailureTests(PathFailureTests.World mesh, ITestO
         transfer.AssertWhole(output);
     }
 
-    /// <summary>One packet, one answer. Packets that do not fit are cut by the sender, or it is told (IPv6), which takes another.</summary>
+    /// <summary>
+    /// One of three packets within a second is answered: just after a restart one may meet a session or a port that is being replaced.
+    /// Packets that do not fit are cut by the sender, or it is told (IPv6).
+    /// </summary>
     private void AssertEcho(MeshDevice from, string to, int size)
     {
         string text = size.ToString(CultureInfo.InvariantCulture);
-        string[] echo = ["ping", "-n", "-c", "1", "-W", "4", "-M", "dont", "-s", text, to];
-        bool arrived = from.Run(echo).ExitCode == 0 || (to.Contains(':', StringComparison.Ordinal) && from.Run(echo).ExitCode == 0);
         Assert.True(
-            arrived, $"{size} bytes, {from.Name} to {to}\n{mesh.Laptop.Check("status", "--json")}\n{mesh.Phone.Check("status", "--json")}\n{mesh.Net.Net.Logs()}");
+            from.Run("ping", "-n", "-c", "3", "-i", "0.4", "-W", "4", "-M", "dont", "-s", text, to).ExitCode == 0,
+            $"{size} bytes, {from.Name} to {to}\n{mesh.Laptop.Check("status", "--json")}\n{mesh.Phone.Check("status", "--json")}\n{mesh.Net.Net.Logs()}");
     }
 
     private PathKind Kind(ControlClient client) =>
