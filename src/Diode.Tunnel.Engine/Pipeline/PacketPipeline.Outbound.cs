@@ -4,7 +4,6 @@ using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Packets;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Platform.Buffers;
-using Diode.Tunnel.Platform.Service;
 
 namespace Diode.Tunnel.Engine.Pipeline;
 
@@ -43,7 +42,8 @@ internal sealed partial class PacketPipeline
 
     private void RunOutbound()
     {
-        PacketThread.Prefer();
+        // With an equal share, other than the receivers: it would wake up for every single packet of a program that sends many, and no
+        // trains would form.
         PacketBatch batch = new(pool);
         try
         {
