@@ -72,9 +72,18 @@ public sealed partial class TunnelEngine
             return Task.FromResult(true);
         }
 
-        if (_nameLookUps.TryGetValue(name, out Task<bool>? running))
+        // A look-up takes itself out when it ends, unless the loop had no room for that.
+        if (_nameLookUps.TryGetValue(name, out Task<bool>? running) && !running.IsCompleted)
         {
             return running;
+        }
+
+        if (_nameLookUps.Count >= MaxNameLookUps)
+        {
+            foreach (string ended in _nameLookUps.Where(static l => l.Value.IsCompleted).Select(static l => l.Key).ToArray())
+            {
+                _nameLookUps.Remove(ended);
+            }
         }
 
         if (_nameLookUps.Count >= MaxNameLookUps || _up is null)
