@@ -16,6 +16,9 @@ public sealed partial class TunnelEngine
     // Relays are paid for what they carry; a removal still has to be seen within ten seconds.
     private static readonly TimeSpan RelayPollInterval = TimeSpan.FromSeconds(4);
 
+    // Relays tell the same block one after the other.
+    private static readonly TimeSpan NewsInterval = TimeSpan.FromSeconds(1);
+
     // So much later than usual may a change of members be seen because of names.
     private static readonly TimeSpan NamesTimeout = TimeSpan.FromSeconds(3);
 
@@ -26,6 +29,8 @@ public sealed partial class TunnelEngine
     private ChainReaders _chains = null!;
     private List<ChainFleetSource> _chainFleets = [];
     private long _nextChainPoll;
+    private long _lastChainPoll;
+    private long _chainNews;
     private Task? _chainPoll;
 
     private void OpenChains()
@@ -181,11 +186,14 @@ public sealed partial class TunnelEngine
         long now = _time.GetTimestamp();
         _chains.SetRelays(_relays.ReadyOwn);
         EndNames();
-        if (_chainFleets.Count == 0 || now < _nextChainPoll || _chainPoll is { IsCompleted: false })
+        bool hasNews = _chains.News != _chainNews && _time.GetElapsedTime(_lastChainPoll, now) >= NewsInterval;
+        if (_chainFleets.Count == 0 || (now < _nextChainPoll && !hasNews) || _chainPoll is { IsCompleted: false })
         {
             return;
         }
 
+        _chainNews = _chains.News;
+        _lastChainPoll = now;
         TimeSpan interval = _chainFleets.Any(static f => f.UsesRelays) ? RelayPollInterval : ChainPollInterval;
         _nextChainPoll = now + (long)(interval.TotalSeconds * _time.TimestampFrequency);
         Dictionary<Address, string> claimed = _mesh.Peers.Values.Where(static p => p.Hello?.HostName is { Length: > 0 })

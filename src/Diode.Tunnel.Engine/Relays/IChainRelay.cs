@@ -19,4 +19,11 @@ internal interface IChainRelay
     /// <param name="done">Gets the JSON text of the answer, or why there is none; runs on another thread.</param>
     /// <returns>False: not asked.</returns>
     bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done);
+
+    /// <summary>Asks to be told about the new blocks of a chain, as long as the session lasts (diode-edge §3.13).</summary>
+    /// <param name="prefix">Prefix of the chain.</param>
+    /// <param name="chainId">Its id.</param>
+    /// <param name="block">Gets the number of each, null when the session ends; runs on another thread.</param>
+    /// <returns>False: not asked.</returns>
+    bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block);
 }

@@ -1,4 +1,5 @@
 using Diode.Tunnel.Edge.Messages;
+using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Rlp;
 
@@ -8,6 +9,7 @@ namespace Diode.Tunnel.Engine.Relays;
 internal sealed partial class RelayConnection : IChainRelay
 {
     private readonly Dictionary<uint, Action<string?, byte[]?>> _chainCalls = [];
+    private readonly Dictionary<ulong, Action<ulong?>> _blockReaders = [];
 
     /// <inheritdoc/>
     public Address Relay => Uri.Address;
@@ -28,6 +30,51 @@ internal sealed partial class RelayConnection : IChainRelay
 
         Flush();
         return true;
+    }
+
+    /// <inheritdoc/>
+    public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block)
+    {
+        lock (_gate)
+        {
+            if (!IsReady || _session.Subscribe(prefix) == 0)
+            {
+                return false;
+            }
+
+            // Whether the relay agrees does not matter: if it doesn't, no block ever comes and it goes on being asked.
+            _blockReaders[chainId] = block;
+        }
+
+        Flush();
+        return true;
+    }
+
+    void IEdgeClientEvents.OnBlockHeader(ulong chainId, ReadOnlySpan<byte> header)
+    {
+        if (_blockReaders.TryGetValue(chainId, out Action<ulong?>? block) && TryReadNumber(header, out ulong number))
+        {
+            _callbacks.Add(() => block(number));
+        }
+    }
+
+    private static bool TryReadNumber(ReadOnlySpan<byte> header, out ulong number)
+    {
+        number = 0;
+        if (!RlpReader.TryReadSingleList(header, out RlpReader pairs))
+        {
+            return false;
+        }
+
+        while (pairs.TryReadList(out RlpReader pair))
+        {
+            if (pair.TryReadBytes(out ReadOnlySpan<byte> key) && key.SequenceEqual("number"u8))
+            {
+                return pair.TryReadUInt64(out number);
+            }
+        }
+
+        return false;
     }
 
     private bool TryAnswerChainCall(uint requestId, in EdgeReply reply)
@@ -51,6 +98,12 @@ internal sealed partial class RelayConnection : IChainRelay
             unanswered.Add(() => done("the relay session ended", null));
         }
 
+        foreach (Action<ulong?> block in _blockReaders.Values)
+        {
+            unanswered.Add(() => block(null));
+        }
+
         _chainCalls.Clear();
+        _blockReaders.Clear();
     }
 }

@@ -123,6 +123,7 @@ public sealed class ChainFleetTests : IDisposable
         AssertMembers(source, FleetAssurance.Proven, "3 of 3 endpoints agree", "contradicted by liar");
         Assert.StartsWith("liar: a proof contradicted", Assert.Single(_doubted), StringComparison.Ordinal);
         int before = asked;
+        _node.Call("evm_mine");
         await source.RefreshAsync(_now, default);
         AssertMembers(source, FleetAssurance.Proven, "2 of 3 endpoints agree", "contradicted by liar");
         Assert.Equal(before, asked);
@@ -149,6 +150,8 @@ public sealed class ChainFleetTests : IDisposable
         for (int i = 1; i <= 3; i++)
         {
             Assert.Empty(_doubted);
+            _node.Call("evm_mine");
+            fork.Call("evm_mine");
             await source.RefreshAsync(_now, default);
             AssertMembers(source, FleetAssurance.Proven, "2 of 3 endpoints agree", "another block at fork");
         }

@@ -18,6 +18,15 @@ public sealed record ChainAccess(string Prefix, ulong ChainId, IReadOnlyList<Uri
         ["av"] = 31337,
     };
 
+    /// <summary>About how long the chain takes for a block; of an unknown one a guess.</summary>
+    public TimeSpan BlockTime => TimeSpan.FromSeconds(ChainId switch
+    {
+        15 => 15,
+        1284 or 23294 => 6,
+        8453 => 2,
+        _ => 12,
+    });
+
     /// <summary>The prefixes that are known.</summary>
     public static IEnumerable<string> Prefixes => Known.Keys;
 

@@ -13,4 +13,24 @@ internal sealed record ChainEndpoint(string Name, EvmClient Client)
 
     /// <summary>The relay that it is; null for an address of the configuration.</summary>
     public Address? Relay { get; init; }
+
+    /// <summary>What it tells about new blocks by itself; null where it has to be asked.</summary>
+    public RelayBlocks? Blocks { get; init; }
+
+    /// <summary>Number of its newest block: as it told by itself a moment ago, else it is asked.</summary>
+    public async ValueTask<EvmResult<ulong>> GetBlockNumberAsync(CancellationToken cancel)
+    {
+        if (Blocks?.Newest is { } told)
+        {
+            return new(told, null);
+        }
+
+        EvmResult<ulong> answer = await Client.GetBlockNumberAsync(cancel).ConfigureAwait(false);
+        if (answer.IsOk)
+        {
+            Blocks?.Confirm(answer.Value);
+        }
+
+        return answer;
+    }
 }

@@ -29,31 +29,68 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
 
     // What an endpoint that dawdles may cost once enough others have answered.
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
+
+    // A block may still give way to another one of the same number with another change in it. After so many blocks it does not.
+    private const ulong SettledBlocks = 12;
     private static readonly Hash256 One = StorageSlots.At(1);
 
     /// <summary>Whether there are relays among the endpoints: they are paid for what they carry.</summary>
     public bool UsesRelays => endpoints().Any(static e => e.Relay is not null);
 
-    /// <summary>Reads the contract.</summary>
+    /// <summary>
+    /// Reads the contract. Without a new block that costs nothing but the block's number; with one the contract's own note of its last
+    /// change is asked for first, then the root of its storage, and only then the devices.
+    /// </summary>
     /// <param name="fleet">The contract.</param>
     /// <param name="last">What was read before; its block is never undercut.</param>
+    /// <param name="isThorough">Take nothing for granted but what is proven: a contract might keep its note badly.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The reading, or why there is none.</returns>
-    public async Task<EvmResult<ChainFleetReading>> ReadAsync(Address fleet, ChainFleetReading? last, CancellationToken cancel)
+    public async Task<EvmResult<ChainFleetReading>> ReadAsync(
+        Address fleet, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
     {
-        EvmResult<Agreement> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
+        EvmResult<Heads> found = await FindHeadsAsync(cancel).ConfigureAwait(false);
+        if (!found.IsOk)
+        {
+            return found.As<ChainFleetReading>();
+        }
+
+        Heads heads = found.Value;
+        if (last is not null && heads.Target < last.Block)
+        {
+            return new(null, $"the {heads.Noun}s are at block {heads.Target}, before {last.Block} that was read already");
+        }
+
+        if (last is not null && !isThorough)
+        {
+            if (heads.Target == last.Block)
+            {
+                return new(last, null);
+            }
+
+            if (await ConfirmUnchangedAsync(fleet, last, heads, cancel).ConfigureAwait(false) is { } unchanged)
+            {
+                return new(unchanged, null);
+            }
+        }
+
+        EvmResult<Agreement> agreed = await AgreeAsync(heads, cancel).ConfigureAwait(false);
         if (!agreed.IsOk)
         {
             return agreed.As<ChainFleetReading>();
         }
 
         Agreement agreement = agreed.Value;
-        EvmHeader header = agreement.Header;
-        if (last is not null && header.Number < last.Block)
-        {
-            return new(null, $"the {agreement.Noun}s are at block {header.Number}, before {last.Block} that was read already");
-        }
+        Task<ulong?> change = ReadLastChangeAsync(fleet, agreement, cancel);
+        EvmResult<ChainFleetReading> reading = await ReadAtAsync(fleet, last, agreement, cancel).ConfigureAwait(false);
+        ulong? lastChange = await change.ConfigureAwait(false);
+        return reading.IsOk ? new(reading.Value with { LastChange = lastChange }, null) : reading;
+    }
 
+    private async Task<EvmResult<ChainFleetReading>> ReadAtAsync(
+        Address fleet, ChainFleetReading? last, Agreement agreement, CancellationToken cancel)
+    {
+        EvmHeader header = agreement.Header;
         EvmResult<AccountState> account = await ProveAccountAsync(fleet, agreement, cancel).ConfigureAwait(false);
         if (account.IsRefusal)
         {
@@ -79,6 +116,46 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
         }
 
         return ReadAgreed(agreement, lists, account.Value?.StorageRoot);
+    }
+
+    // Who would hide a change here could as well hide the block that it is in: it takes as many either way.
+    private async Task<ChainFleetReading?> ConfirmUnchangedAsync(Address fleet, ChainFleetReading last, Heads heads, CancellationToken cancel)
+    {
+        if (last.LastChange is not { } change || last.ReadAt < change + SettledBlocks)
+        {
+            return null;
+        }
+
+        ChainEndpoint[] there = [.. heads.Asked.Where((_, i) => heads.Told[i].IsOk && heads.Told[i].Value >= heads.Target)];
+        EvmResult<Hash256>[] told = await Task.WhenAll(there.Select(
+            e => e.Client.GetStorageAsync(fleet, StorageSlots.ChangeTracker, heads.Target, cancel).AsTask())).ConfigureAwait(false);
+        Hash256 expected = StorageSlots.At(change);
+        int agreeing = told.Count(t => t.IsOk && t.Value == expected);
+        if (agreeing < quorum)
+        {
+            return null;
+        }
+
+        for (int i = 0; i < there.Length; i++)
+        {
+            if (told[i].IsOk && told[i].Value != expected)
+            {
+                standings.Disagreed(there[i], $"it tells another last change of {fleet} than {agreeing} others");
+            }
+        }
+
+        string text = string.Create(
+            CultureInfo.InvariantCulture, $"{last.ReadText}; {agreeing} of {heads.All.Count} say at block {heads.Target} that nothing has changed since");
+        return last with { Block = heads.Target, Text = text };
+    }
+
+    // Zero: the contract keeps no such note.
+    private async Task<ulong?> ReadLastChangeAsync(Address fleet, Agreement agreement, CancellationToken cancel)
+    {
+        EvmResult<Hash256>[] told = await Task.WhenAll(agreement.Group.Select(
+            e => e.Client.GetStorageAsync(fleet, StorageSlots.ChangeTracker, agreement.Header.Number, cancel).AsTask())).ConfigureAwait(false);
+        Hash256[] enough = [.. told.Where(static t => t.IsOk).GroupBy(static t => t.Value).Where(g => g.Count() >= quorum).Select(static g => g.Key)];
+        return enough.Length == 1 && StorageSlots.TryReadUInt64(enough[0], out ulong change) && change > 0 ? change : null;
     }
 
     /// <summary>Calls a function that changes nothing; what enough endpoints answer, at a block they agree on, counts.</summary>
@@ -140,7 +217,7 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
         return (best.First(), AgreedText(after, best.Count()));
     }
 
-    private async Task<EvmResult<Agreement>> AgreeAsync(CancellationToken cancel)
+    private async Task<EvmResult<Heads>> FindHeadsAsync(CancellationToken cancel)
     {
         IReadOnlyList<ChainEndpoint> all = endpoints();
         string noun = all.Count > 0 && all.All(static e => e.Relay is not null) ? "relay" : "endpoint";
@@ -148,21 +225,32 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
 
         // Who was caught lying is only asked where nobody else is left; then all have to agree anyway.
         ChainEndpoint[] asked = all.Count - doubted.Length >= quorum ? [.. all.Except(doubted)] : [.. all];
-        EvmResult<ulong>[] heads = await Task.WhenAll(
-            asked.Select(e => e.Client.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
-        ulong[] heights = [.. heads.Where(static h => h.IsOk).Select(static h => h.Value).OrderDescending()];
+        EvmResult<ulong>[] told = await Task.WhenAll(asked.Select(e => e.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
+        ulong[] heights = [.. told.Where(static h => h.IsOk).Select(static h => h.Value).OrderDescending()];
         if (heights.Length < quorum)
         {
-            string reason = heads.Select(static h => h.Failure).FirstOrDefault(static f => f is not null)
+            string reason = told.Select(static h => h.Failure).FirstOrDefault(static f => f is not null)
                 ?? (noun == "relay" ? "more are not connected" : "there are no more");
             return new(null, $"{heights.Length} of {all.Count} {noun}s answer, {quorum} have to: {reason}{Contradicting(doubted)}");
         }
 
         // The newest block that enough of them have. One that boasts of a higher number, or hides new blocks, changes nothing.
-        ulong target = heights[quorum - 1];
-        EvmResult<EvmHeader>[] headers = await Task.WhenAll(asked.Select((e, i) => heads[i].IsOk && heads[i].Value >= target
+        return new(new Heads(all, noun, doubted, asked, told, heights[quorum - 1]), null);
+    }
+
+    private async Task<EvmResult<Agreement>> AgreeAsync(CancellationToken cancel)
+    {
+        EvmResult<Heads> heads = await FindHeadsAsync(cancel).ConfigureAwait(false);
+        return heads.IsOk ? await AgreeAsync(heads.Value, cancel).ConfigureAwait(false) : heads.As<Agreement>();
+    }
+
+    private async Task<EvmResult<Agreement>> AgreeAsync(Heads heads, CancellationToken cancel)
+    {
+        // Who is behind may have caught up meanwhile; else it says that there is no such block.
+        (IReadOnlyList<ChainEndpoint> all, string noun, ChainEndpoint[] doubted, ChainEndpoint[] asked, EvmResult<ulong>[] told, ulong target) = heads;
+        EvmResult<EvmHeader>[] headers = await Task.WhenAll(asked.Select((e, i) => told[i].IsOk
             ? e.Client.GetHeaderAsync(target, cancel).AsTask()
-            : Task.FromResult(new EvmResult<EvmHeader>(null, "behind")))).ConfigureAwait(false);
+            : Task.FromResult(new EvmResult<EvmHeader>(null, "silent")))).ConfigureAwait(false);
         IGrouping<Hash256, int>? best = Enumerable.Range(0, asked.Length)
             .Where(i => headers[i].IsOk)
             .GroupBy(i => headers[i].Value!.Hash)
@@ -377,6 +465,16 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
         $"{agreeing} of {agreement.All} {agreement.Noun}s agree at block {Number(agreement)}{Dissent(agreement)}";
 
     private static string Number(Agreement agreement) => agreement.Header.Number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>How far the endpoints are.</summary>
+    /// <param name="All">All there are.</param>
+    /// <param name="Noun">What they are.</param>
+    /// <param name="Doubted">Those whose word does not count: they were contradicted.</param>
+    /// <param name="Asked">Those that are asked.</param>
+    /// <param name="Told">The newest block of each of those.</param>
+    /// <param name="Target">The newest block that enough of them have.</param>
+    private sealed record Heads(
+        IReadOnlyList<ChainEndpoint> All, string Noun, ChainEndpoint[] Doubted, ChainEndpoint[] Asked, EvmResult<ulong>[] Told, ulong Target);
 
     /// <summary>Who agrees on which block.</summary>
     /// <param name="Header">The header that they all tell.</param>

@@ -11,4 +11,14 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 /// <param name="Text">The same for people.</param>
 /// <param name="StorageRoot">Root of the contract's storage if it was proven: while it stays, nothing has changed.</param>
 public sealed record ChainFleetReading(
-    ulong Block, DateTimeOffset BlockTime, ImmutableArray<Address> Devices, FleetAssurance Assurance, string Text, Hash256? StorageRoot);
+    ulong Block, DateTimeOffset BlockTime, ImmutableArray<Address> Devices, FleetAssurance Assurance, string Text, Hash256? StorageRoot)
+{
+    /// <summary>Block of the last change as the contract itself keeps it, as enough endpoints told; null where it keeps none.</summary>
+    public ulong? LastChange { get; init; }
+
+    /// <summary>As of which block the devices themselves were read; of later blocks only that nothing has changed.</summary>
+    public ulong ReadAt { get; init; } = Block;
+
+    /// <summary>How the devices were read, for people.</summary>
+    public string ReadText { get; init; } = Text;
+}

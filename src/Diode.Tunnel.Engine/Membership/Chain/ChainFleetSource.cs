@@ -20,8 +20,12 @@ internal sealed class ChainFleetSource : IFleetSource
     private static readonly TimeSpan CachedAfter = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(1);
 
-    // Names change rarely, and each one costs two calls at every endpoint.
+    // Names change rarely, and each one costs two calls at every endpoint; relays are paid for them.
     private static readonly TimeSpan NameInterval = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan RelayNameInterval = TimeSpan.FromHours(1);
+
+    // So long what a contract notes about its own changes is believed without looking at the rest.
+    private static readonly TimeSpan ThoroughInterval = TimeSpan.FromMinutes(10);
 
     private readonly string _path;
     private readonly StateFileWriter _write;
@@ -30,6 +34,7 @@ internal sealed class ChainFleetSource : IFleetSource
     private ChainFleetReading? _reading;
     private DateTimeOffset _verified;
     private DateTimeOffset _saved;
+    private DateTimeOffset _thorough;
     private readonly Dictionary<Address, DateTimeOffset> _asked = [];
     private IReadOnlyDictionary<Address, string> _claimed = FrozenDictionary<Address, string>.Empty;
     private Dictionary<Address, string> _told = [];
@@ -109,12 +114,14 @@ internal sealed class ChainFleetSource : IFleetSource
     public async ValueTask<bool> RefreshAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         FleetSnapshot? before = Current;
+        bool isThorough = now - _thorough >= ThoroughInterval;
         EvmResult<ChainFleetReading> result = _reader is null
             ? new(null, $"no endpoint of chain '{Chain}' is configured")
-            : await _reader.ReadAsync(Fleet, _reading, cancellationToken).ConfigureAwait(false);
+            : await _reader.ReadAsync(Fleet, _reading, isThorough, cancellationToken).ConfigureAwait(false);
         Problem = result.Failure;
         if (result.IsOk)
         {
+            _thorough = isThorough ? now : _thorough;
             bool changed = _reading is null || !_reading.Devices.SequenceEqual(result.Value.Devices);
             _reading = result.Value;
             _verified = now;
@@ -149,7 +156,7 @@ internal sealed class ChainFleetSource : IFleetSource
     {
         // A large fleet is asked about less often: what it costs in a day stays about the same.
         ImmutableArray<Address> devices = _reading?.Devices ?? [];
-        TimeSpan interval = NameInterval * (1 + (devices.Length / 100));
+        TimeSpan interval = (UsesRelays ? RelayNameInterval : NameInterval) * (1 + (devices.Length / 100));
         Address[] due = [.. devices.Where(d => !_asked.TryGetValue(d, out DateTimeOffset at) || now - at > interval)
             .OrderBy(d => _asked.GetValueOrDefault(d)).Take(ChainLabels.MostAsked)];
         if (_reader is null || due.Length == 0 || Problem is not null)

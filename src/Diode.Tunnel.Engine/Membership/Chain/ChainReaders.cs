@@ -17,6 +17,8 @@ internal sealed class ChainReaders : IDisposable
 
     private readonly int _quorum;
     private readonly EndpointStandings _standings;
+    private readonly TimeProvider _time;
+    private long _news;
     private readonly List<IDisposable> _owned = [];
     private readonly ImmutableArray<ChainAccess> _configured;
     private readonly Dictionary<ulong, ImmutableArray<ChainEndpoint>> _http = [];
@@ -33,6 +35,7 @@ internal sealed class ChainReaders : IDisposable
     {
         _configured = [.. configured];
         _quorum = quorum;
+        _time = time;
         _standings = new EndpointStandings(time) { Doubted = doubted };
         foreach (ChainAccess access in configured)
         {
@@ -42,6 +45,9 @@ internal sealed class ChainReaders : IDisposable
 
     /// <summary>The chains that have endpoints of their own.</summary>
     public IReadOnlyList<ChainAccess> Configured => _configured;
+
+    /// <summary>Changes with each new block that a relay tells.</summary>
+    public long News => Interlocked.Read(ref _news);
 
     /// <summary>The relays to ask from now on; of several at one address the first counts.</summary>
     public void SetRelays(IEnumerable<IChainRelay> relays)
@@ -96,13 +102,16 @@ internal sealed class ChainReaders : IDisposable
     }
 
     // The client holds nothing that must be given back; it goes with the session.
-    private static ChainEndpoint Open(ChainAccess chain, IChainRelay relay)
+    private ChainEndpoint Open(ChainAccess chain, IChainRelay relay)
     {
         RelayRpcTransport transport = new(relay, chain.Prefix, RelayTimeout);
         return new ChainEndpoint(transport.Name, new EvmClient(new JsonRpcClient(chain.ChainId, [transport]), RelayRpcTransport.PageSize))
         {
             Relay = relay.Relay,
             SlotsPerProof = RelayRpcTransport.SlotsPerProof,
+            Blocks = chain.BlockTime >= RelayBlocks.FastestTold
+                ? new RelayBlocks(relay, chain.Prefix, chain.ChainId, () => Interlocked.Increment(ref _news), _time)
+                : null,
         };
     }
 }

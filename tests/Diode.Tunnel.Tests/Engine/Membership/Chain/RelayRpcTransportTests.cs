@@ -95,5 +95,7 @@ public sealed class RelayRpcTransportTests
 
             return !IsGone;
         }
+
+        public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block) => false;
     }
 }

@@ -1,0 +1,159 @@
+using System.Security.Cryptography;
+using Diode.Tunnel.Engine.Membership.Chain;
+using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Testing;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Diode.Tunnel.IntegrationTests.Evm;
+
+/// <summary>What it costs to stay sure of a fleet that is read through three relays, and that saving does not hide a removal.</summary>
+public sealed class ChainCostTests : IDisposable
+{
+    private static readonly TimeSpan PollInterval = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan BlockTime = TimeSpan.FromSeconds(6);
+    private readonly ITestOutputHelper _output;
+    private readonly AnvilNode _node = new();
+    private readonly ManualTimeProvider _time = new(DateTimeOffset.UnixEpoch.AddDays(20_000));
+    private readonly string _folder = Directory.CreateTempSubdirectory("chain-cost").FullName;
+    private readonly List<IDisposable> _disposables = [];
+    private readonly Address _operator;
+    private readonly Address[] _members = [.. Enumerable.Range(0, 10).Select(static _ => new Address(RandomNumberGenerator.GetBytes(Address.Length)))];
+    private readonly DeployedContract _fleet;
+
+    public ChainCostTests(ITestOutputHelper output)
+    {
+        _output = output;
+        _operator = _node.Accounts[0];
+        _fleet = DeployedContract.Deploy(_node, "FleetContract", _operator, "address,address", _operator, _operator);
+        _fleet.Send(_operator, "AddDeviceBatch(address[])", [_members.Cast<object>().ToArray()]);
+        _node.Call("anvil_mine", "0x20");
+    }
+
+    public void Dispose()
+    {
+        _disposables.ForEach(static d => d.Dispose());
+        _node.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Staying_sure_of_a_fleet_is_cheap()
+    {
+        (RelayOverNode[] polled, ChainFleetSource asking, _) = Open(tells: false);
+        (RelayOverNode[] subscribed, ChainFleetSource told, _) = Open(tells: true);
+        (RelayOverNode[] busy, _, ChainFleetReader thorough) = Open(tells: false);
+        ChainFleetReading? last = null;
+        long[] costs = new long[3];
+        RelayOverNode[][] all = [polled, subscribed, busy];
+        for (TimeSpan at = TimeSpan.Zero, next = TimeSpan.Zero; at < TimeSpan.FromMinutes(12); at += PollInterval)
+        {
+            for (; next <= at; next += BlockTime)
+            {
+                _node.Call("evm_mine");
+                Array.ForEach(subscribed, r => r.Tell(_node.BlockNumber()));
+            }
+
+            // As it was before: everything but the list, every time.
+            last = (await thorough.ReadAsync(_fleet.Address, last, isThorough: true, default)).Value;
+            foreach (ChainFleetSource source in (ChainFleetSource[])[asking, told])
+            {
+                await source.RefreshAsync(_time.GetUtcNow(), default);
+                Assert.Null(source.Problem);
+            }
+
+            // The first reading is another matter.
+            costs = at == TimeSpan.Zero ? [.. all.Select(static r => -r.Sum(static x => x.Bytes))] : costs;
+            _time.Advance(PollInterval);
+        }
+
+        string[] names = ["asking for the block's number", "told of blocks", "a header and a proof every time"];
+        for (int i = 0; i < costs.Length; i++)
+        {
+            costs[i] += all[i].Sum(static r => r.Bytes);
+            _output.WriteLine($"{names[i]}: {costs[i] * 5 / 1e6:0.00} MB an hour, {costs[i] * 120 / 1e6:0} MB a day");
+        }
+
+        Assert.True(costs[0] * 4 < costs[2] && costs[1] * 4 < costs[2], string.Join(' ', costs));
+        Assert.Contains("nothing has changed since", told.Current!.AssuranceText, StringComparison.Ordinal);
+        Assert.Contains("3 of 3 relays agree", told.Current.AssuranceText, StringComparison.Ordinal);
+
+        // No block, no question.
+        int asked = subscribed.Sum(static r => r.Asked);
+        await told.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.Equal(asked, subscribed.Sum(static r => r.Asked));
+        Assert.Equal(_time.GetUtcNow(), told.Verified);
+    }
+
+    [Fact]
+    public async Task A_removal_is_seen_with_its_block_by_who_is_told_and_who_asks()
+    {
+        foreach (bool tells in (bool[])[true, false])
+        {
+            Address removed = _members[tells ? 0 : 1];
+            (RelayOverNode[] relays, ChainFleetSource source, _) = Open(tells);
+            await Settle(relays, source);
+            _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", removed, false);
+            Array.ForEach(relays, r => r.Tell(_node.BlockNumber()));
+            Assert.True(await source.RefreshAsync(_time.GetUtcNow(), default));
+            Assert.False(source.Current!.TryGetMember(removed, out _));
+        }
+    }
+
+    /// <summary>One relay that says nothing has changed, and one that keeps its blocks back.</summary>
+    [Fact]
+    public async Task A_relay_alone_hides_no_removal()
+    {
+        (RelayOverNode[] relays, ChainFleetSource source, _) = Open(tells: true);
+        await Settle(relays, source);
+        byte[]? note = null;
+        relays[0].Lie = (method, truth) => method == "eth_getStorageAt" ? note ??= truth : truth;
+        await Settle(relays, source);
+        Assert.NotNull(note);
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[0], false);
+        relays[0].Tell(_node.BlockNumber());
+        relays[1].Tell(_node.BlockNumber());
+        await source.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.False(source.Current!.TryGetMember(_members[0], out _));
+
+        // A session that came back has no subscription: the relay is asked at once, not after its silence.
+        Array.ForEach(relays, static r => r.Reconnect());
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[1], false);
+        await source.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.False(source.Current!.TryGetMember(_members[1], out _));
+
+        // Two that fell silent for good are asked after a minute, and from then on.
+        await Settle(relays, source);
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[2], false);
+        await source.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.True(source.Current!.TryGetMember(_members[2], out _));
+        _time.Advance(TimeSpan.FromMinutes(1));
+        await source.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.False(source.Current!.TryGetMember(_members[2], out _));
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[3], false);
+        await source.RefreshAsync(_time.GetUtcNow(), default);
+        Assert.False(source.Current!.TryGetMember(_members[3], out _));
+    }
+
+    private async Task Settle(RelayOverNode[] relays, ChainFleetSource source)
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            _node.Call("anvil_mine", "0x10");
+            Array.ForEach(relays, r => r.Tell(_node.BlockNumber()));
+            await source.RefreshAsync(_time.GetUtcNow(), default);
+        }
+
+        Assert.Contains("nothing has changed since", source.Current!.AssuranceText, StringComparison.Ordinal);
+    }
+
+    private (RelayOverNode[] Relays, ChainFleetSource Source, ChainFleetReader Reader) Open(bool tells)
+    {
+        RelayOverNode[] relays = [.. Enumerable.Range(1, 3).Select(i => new RelayOverNode(i, _node.Endpoint) { Tells = tells })];
+        ChainReaders chains = new([], 2, _time, static (_, _) => { });
+        _disposables.AddRange([.. relays, chains]);
+        chains.SetRelays(relays);
+        ChainFleetReader reader = chains.ReaderOf(chains.Find("av")!);
+        return (relays, new ChainFleetSource("av", _fleet.Address, "test", reader, _folder, static (_, _) => { }, TimeSpan.FromHours(1)), reader);
+    }
+}
