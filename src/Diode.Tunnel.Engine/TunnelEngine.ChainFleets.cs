@@ -84,8 +84,8 @@ public sealed partial class TunnelEngine
                 if (!source.Current!.TryGetMember(_keys.Device, out _))
                 {
                     throw new TunnelException(
-                        $"Fleet {id.Contract} does not let this device in ({source.Current.AssuranceText}).",
-                        $"Ask its operator to allow {_keys.Device}.",
+                        $"Fleet {source.Members} does not let this device in ({source.Current.AssuranceText}).",
+                        id.Name is null ? $"Ask its operator to allow {_keys.Device}." : $"Ask the name's owner to register it for {_keys.Device}, too.",
                         "BAD_MANIFEST");
                 }
 
@@ -105,7 +105,12 @@ public sealed partial class TunnelEngine
     /// <summary>Reads the fleet of a contract anew and tells how its members are known, joined or not.</summary>
     private async Task<(bool Valid, string Reason, FleetView? Fleet)> VerifyChainFleetAsync(ChainFleetId id, CancellationToken cancellation)
     {
-        ChainFleetSource source = MakeChainSource(id, _chainFleets.FirstOrDefault(f => f.Fleet == id.Contract)?.Name);
+        ChainFleetSource source = MakeChainSource(id, null);
+        if (_chainFleets.FirstOrDefault(f => f.Fleet == source.Fleet) is { } held)
+        {
+            source = MakeChainSource(id, held.Name);
+        }
+
         await source.RefreshAsync(_time.GetUtcNow(), cancellation).ConfigureAwait(false);
         return source.Current is { } snapshot
             ? (true, "", await _loop.InvokeAsync(() => MakeFleetView(source, snapshot), cancellation).ConfigureAwait(false))
@@ -115,7 +120,7 @@ public sealed partial class TunnelEngine
     private bool TryLeaveChainFleet(string fleet)
     {
         ChainFleetSource? source = _chainFleets.FirstOrDefault(
-            f => f.Name == fleet || string.Equals(f.Fleet.ToString(), fleet, StringComparison.OrdinalIgnoreCase));
+            f => f.Name == fleet || string.Equals(f.Members.ToString(), fleet, StringComparison.OrdinalIgnoreCase));
         if (source is null)
         {
             return false;
@@ -129,13 +134,19 @@ public sealed partial class TunnelEngine
 
     private ChainFleetSource MakeChainSource(ChainFleetId id, string? name)
     {
-        ChainAccess chain = FindChain(id.Chain, id.Contract.ToString());
+        ChainAccess chain = FindChain(id.Chain, id.Name is null ? id.Contract.ToString() : id.Name + ChainFleetId.NameEnding);
+        ChainMembers members = id.Name is null
+            ? new ChainMembers(id.Contract)
+            : new ChainMembers(
+                NameServiceOf(chain.Prefix) ?? throw new TunnelException(
+                    $"No name service is known on chain '{chain.Prefix}'.", $"Name its contract: --name-services {chain.Prefix}=0x…", "BAD_REQUEST"),
+                id.Name);
 
         // Ten characters tell fleets apart and stay readable in host names.
-        string label = name ?? string.Concat("f", id.Contract.ToString().AsSpan(2, 9));
+        string label = name ?? id.Name ?? string.Concat("f", id.Contract.ToString().AsSpan(2, 9));
         return FleetLabel.IsValid(label)
             ? new ChainFleetSource(
-                chain.Prefix, id.Contract, label, _chains.ReaderOf(chain), FleetFolder, WriteFleetFile, _options.ChainStaleness)
+                chain.Prefix, members, label, _chains.ReaderOf(chain), FleetFolder, WriteFleetFile, _options.ChainStaleness)
             : throw new TunnelException($"'{label}' cannot name a fleet: {FleetLabel.Rule}.", code: "BAD_REQUEST");
     }
 
@@ -169,13 +180,13 @@ public sealed partial class TunnelEngine
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            throw new TunnelException($"Reading fleet {source.Fleet} took more than {ChainJoinTimeout.TotalSeconds:0} s.", "Try other endpoints: --chain, or other relays");
+            throw new TunnelException($"Reading fleet {source.Members} took more than {ChainJoinTimeout.TotalSeconds:0} s.", "Try other endpoints: --chain, or other relays");
         }
 
         if (source.Current is null)
         {
             throw new TunnelException(
-                $"Fleet {source.Fleet} can't be read from chain '{source.Chain}': {source.Problem}.",
+                $"Fleet {source.Members} can't be read from chain '{source.Chain}': {source.Problem}.",
                 $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays, or trust fewer by --chain-quorum.",
                 "BAD_MANIFEST");
         }
@@ -242,7 +253,7 @@ public sealed partial class TunnelEngine
         string text = snapshot.IsExpired(_time.GetUtcNow()) ? "expired: " + snapshot.AssuranceText : snapshot.AssuranceText;
         return new FleetView(
             source.Name,
-            source.Fleet.ToString(),
+            source.Members.ToString(),
             (long)snapshot.Version,
             source.Verified,
             snapshot.Expires ?? DateTimeOffset.MaxValue,

@@ -66,7 +66,7 @@ public sealed partial class TunnelEngine
     }
 
     /// <summary>
-    /// Joins the fleet of a manifest or takes its newer version, or joins the fleet of a contract: <c>0x…</c> or <c>chain:0x…</c>,
+    /// Joins the fleet of a manifest or takes its newer version, or joins the fleet of a contract or a name: <c>0x…</c>, <c>NAME.diode</c>, <c>chain:…</c>,
     /// with a name for it after a blank.
     /// </summary>
     /// <exception cref="TunnelException">
@@ -139,7 +139,7 @@ public sealed partial class TunnelEngine
             cancellation);
     }
 
-    /// <summary>Checks a manifest, or reads the fleet of a contract, without joining it.</summary>
+    /// <summary>Checks a manifest, or reads the fleet of a contract or a name, without joining it.</summary>
     public Task<(bool Valid, string Reason, FleetView? Fleet)> VerifyFleetAsync(string document, CancellationToken cancellation)
     {
         if (ChainFleetId.TryParse(document, out ChainFleetId contract))

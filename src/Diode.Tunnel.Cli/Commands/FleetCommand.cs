@@ -29,7 +29,8 @@ internal static class FleetCommand
 
     /// <summary>What a fleet is joined or verified by.</summary>
     internal const string SourceDescription =
-        "The signed manifest (- reads standard input), or the address of a fleet contract: 0x… or CHAIN:0x….";
+        "The signed manifest (- reads standard input), the address of a fleet contract (0x… or CHAIN:0x…), or a name of a chain whose "
+        + "destinations are the members (NAME.diode or CHAIN:NAME.diode).";
 
     /// <summary>
     /// Whether a fleet is that of a contract: by its address as a contract (<c>CHAIN:0x…</c>), or because this device holds it as one. An
@@ -52,10 +53,14 @@ internal static class FleetCommand
     private static bool IsAddress(string text) => text.Length == 42 && text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
         && text[2..].All(char.IsAsciiHexDigit);
 
-    /// <summary>The address of a contract as it is, with a name for it; anything else names a file, whose text is returned.</summary>
+    // A file that ends like a name is told from one by its folder: ./NAME.diode.
+    private static bool IsName(string text) =>
+        text.EndsWith(".diode", StringComparison.OrdinalIgnoreCase) && !text.Contains('/', StringComparison.Ordinal) && !text.Contains('\\', StringComparison.Ordinal);
+
+    /// <summary>The address of a contract, or a name, as it is, with a name for it; anything else names a file, whose text is returned.</summary>
     internal static async Task<ManifestRequest> ReadSourceAsync(string source, string? name, CancellationToken cancellationToken)
     {
-        return IsAddress(source[(source.IndexOf(':', StringComparison.Ordinal) + 1)..])
+        return IsAddress(source[(source.IndexOf(':', StringComparison.Ordinal) + 1)..]) || IsName(source)
             ? new ManifestRequest { Document = name is null ? source : $"{source} {name}" }
             : await ManifestFile.ReadAsync(source, cancellationToken);
     }

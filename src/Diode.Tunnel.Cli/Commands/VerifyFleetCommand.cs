@@ -9,7 +9,7 @@ internal static class VerifyFleetCommand
 {
     internal static Command Create(CliShell shell)
     {
-        var file = new Argument<string>("FILE|CONTRACT") { Description = FleetCommand.SourceDescription };
+        var file = new Argument<string>("FILE|CONTRACT|NAME") { Description = FleetCommand.SourceDescription };
         var command = new Command("verify", "Check a manifest's signature, dates and form, or read a contract and say how its members are known (0 good, 7 bad).") { file };
         return shell.Handle(command, (parsed, run, cancellationToken) => ShowAsync(run, parsed.GetRequiredValue(file), cancellationToken));
     }

@@ -38,6 +38,9 @@ public sealed class FleetSnapshot
     /// <summary>The fleet's name in host names.</summary>
     public string Name { get; }
 
+    /// <summary>Whether the fleet's name itself stands for all its members.</summary>
+    public bool IsName { get; init; }
+
     /// <summary>Version of the source's state (manifest version, block number).</summary>
     public ulong Version { get; }
 

@@ -14,7 +14,7 @@ namespace Diode.Tunnel.Engine.Names;
 /// </summary>
 /// <remarks>
 /// <c>LABEL.FLEET.diode</c>, <c>LABEL.diode</c> if the label means the same device in every fleet, <c>0xADDRESS.diode</c> for every
-/// device of the address book. Of two fleets with one name the first has it; see <see cref="Conflicts"/>.
+/// device of the address book; <c>FLEET.diode</c> for all members of a fleet that is a name of a chain. Of two fleets with one name the first has it; see <see cref="Conflicts"/>.
 /// </remarks>
 public sealed class NameTable
 {
@@ -58,8 +58,8 @@ public sealed class NameTable
         var conflicts = ImmutableArray.CreateBuilder<string>();
         foreach (FleetSnapshot fleet in fleets)
         {
-            // The fleet itself exists without records, so that "x.fleet" is not denied together with it (RFC 8020).
-            if (!names.TryAdd(fleet.Name, []))
+            // The fleet itself exists even without records, so that "x.fleet" is not denied together with it (RFC 8020).
+            if (!names.TryAdd(fleet.Name, fleet.IsName ? [.. fleet.Members.Select(static m => m.Device)] : []))
             {
                 conflicts.Add($"two fleets are called '{fleet.Name}': names of {fleet.Fleet} are answered only where the first has none");
             }

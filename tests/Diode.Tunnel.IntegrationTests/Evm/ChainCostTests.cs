@@ -55,7 +55,7 @@ public sealed class ChainCostTests : IDisposable
             }
 
             // As it was before: everything but the list, every time.
-            last = (await thorough.ReadAsync(_fleet.Address, last, isThorough: true, default)).Value;
+            last = (await thorough.ReadAsync(new ChainMembers(_fleet.Address), last, isThorough: true, default)).Value;
             foreach (ChainFleetSource source in (ChainFleetSource[])[asking, told])
             {
                 await source.RefreshAsync(_time.GetUtcNow(), default);
@@ -154,6 +154,6 @@ public sealed class ChainCostTests : IDisposable
         _disposables.AddRange([.. relays, chains]);
         chains.SetRelays(relays);
         ChainFleetReader reader = chains.ReaderOf(chains.Find("av")!);
-        return (relays, new ChainFleetSource("av", _fleet.Address, "test", reader, _folder, static (_, _) => { }, TimeSpan.FromHours(1)), reader);
+        return (relays, new ChainFleetSource("av", new ChainMembers(_fleet.Address), "test", reader, _folder, static (_, _) => { }, TimeSpan.FromHours(1)), reader);
     }
 }

@@ -275,7 +275,7 @@ public sealed class ChainFleetTests : IDisposable
         Assert.NotNull(token.Problem);
         Assert.Null(token.Current);
         ChainFleetSource foreign = new(
-            "glmr", _fleet.Address, "foreign", Reader(2, [Honest(), Honest()], 1284), _folder, Write, Staleness);
+            "glmr", new ChainMembers(_fleet.Address), "foreign", Reader(2, [Honest(), Honest()], 1284), _folder, Write, Staleness);
         Assert.False(await foreign.RefreshAsync(_now, default));
         Assert.Null(foreign.Current);
         ChainFleetSource garbage = Source(2, Garbling(), Garbling(), Garbling());
@@ -431,7 +431,7 @@ public sealed class ChainFleetTests : IDisposable
     private ChainFleetSource Source(int quorum, params IJsonRpcTransport[] endpoints) => Source(quorum, _fleet.Address, endpoints);
 
     private ChainFleetSource Source(int quorum, Address contract, params IJsonRpcTransport[] endpoints) =>
-        new("av", contract, "test", Reader(quorum, endpoints), _folder, Write, Staleness);
+        new("av", new ChainMembers(contract), "test", Reader(quorum, endpoints), _folder, Write, Staleness);
 
     private ChainFleetReader Reader(int quorum, IJsonRpcTransport[] transports, ulong chain = 31337)
     {

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Control.Models;
+using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.IntegrationTests.Evm;
 using Diode.Tunnel.IntegrationTests.Namespaces;
 using Xunit;
@@ -122,6 +123,48 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         node.Signal("KILL");
         Assert.Contains(server.Ipv4, laptop.Run("dig", "+short", "second-name.diode", "A").Output, StringComparison.Ordinal);
         Assert.Contains("status: SERVFAIL", laptop.Run("dig", "+time=8", "never-asked-for.diode").Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_name_with_two_destinations_is_a_fleet()
+    {
+        using MeshWorld world = new();
+        MeshDevice laptop = world.AddDevice("laptop");
+        MeshDevice server = world.AddDevice("server");
+        ChainLab.StartNode(world);
+        world.AddRelays([], static _ => ["--chain", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}"]);
+        string bns = ChainLab.Deploy(world, "BNS", []);
+        MeshDevice[] members = [laptop, server];
+        foreach (MeshDevice device in members)
+        {
+            device.Environment = ["env", "DIODE_TUNNEL_CHAIN_QUORUM=1", "DIODE_TUNNEL_NAME_SERVICES=av=" + bns];
+            device.Start();
+        }
+
+        void Give(params MeshDevice[] devices) => ChainLab.Send(world, bns, DeployedContract.Encode(
+            "RegisterMultiple(string,address[])", "office-net", devices.Select(static d => (object)Address.Parse(d.Address)).ToArray()));
+
+        Give(laptop);
+        Assert.Contains("fleet office-net.diode does not let this device in", server.Cli("fleet", "join", "av:office-net.diode").Output, StringComparison.OrdinalIgnoreCase);
+        Give(members);
+        foreach (MeshDevice device in members)
+        {
+            device.Check("fleet", "join", "av:office-net.diode");
+        }
+
+        MeshWorld.WaitMeshed(members);
+        Assert.True(laptop.Pings(server.Ipv4));
+        FleetSummary fleet = Assert.Single(laptop.Status().Fleets);
+        Assert.Equal(("office-net", "office-net.diode", 2), (fleet.Name, fleet.Operator, fleet.MemberCount));
+        Assert.Contains("proven at block", laptop.Check("fleet", "verify", "av:office-net.diode"), StringComparison.Ordinal);
+        Assert.Contains(server.Ipv4, laptop.Run("dig", "+short", "office-net.diode", "A").Output, StringComparison.Ordinal);
+        Assert.Contains("bns register office-net", laptop.Cli("fleet", "add", ChainLab.Operator, "--fleet", "office-net", "--yes").Output, StringComparison.Ordinal);
+
+        Give(laptop);
+        laptop.WaitStatus("the server is no peer any more", static s => s.Peers.Count == 0, TimeSpan.FromSeconds(10));
+        Assert.False(server.Pings(laptop.Ipv4, 1));
+        laptop.Check("fleet", "leave", "office-net.diode");
+        laptop.WaitStatus("no fleet is left", static s => s.Fleets.Count == 0);
     }
 
     private static BigInteger Fund(MeshWorld world, MeshDevice device)

@@ -11,8 +11,11 @@ internal sealed record ChainFleetDocument
     /// <summary>Prefix of the chain.</summary>
     public required string Chain { get; init; }
 
-    /// <summary>The contract.</summary>
+    /// <summary>The contract; of a name its name service.</summary>
     public required string Contract { get; init; }
+
+    /// <summary>The name whose destinations are the members; null where the contract is a fleet.</summary>
+    public string? BnsName { get; init; }
 
     /// <summary>Name of the fleet in host names.</summary>
     public required string Name { get; init; }

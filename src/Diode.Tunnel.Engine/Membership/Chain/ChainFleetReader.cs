@@ -15,7 +15,7 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 /// <param name="endpoints">The independent endpoints there are at the moment.</param>
 /// <param name="quorum">How many endpoints have to agree, at least 1.</param>
 /// <param name="standings">Who of them is believed.</param>
-internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoints, int quorum, EndpointStandings standings)
+internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoints, int quorum, EndpointStandings standings)
 {
     // Devices that too few endpoints list are proven too, but not any number of inventions: this many times what one answer proves.
     private const int DoubtfulAnswers = 5;
@@ -41,13 +41,13 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
     /// Reads the contract. Without a new block that costs nothing but the block's number; with one the contract's own note of its last
     /// change is asked for first, then the root of its storage, and only then the devices.
     /// </summary>
-    /// <param name="fleet">The contract.</param>
+    /// <param name="members">The contract, or the name.</param>
     /// <param name="last">What was read before; its block is never undercut.</param>
     /// <param name="isThorough">Take nothing for granted but what is proven: a contract might keep its note badly.</param>
     /// <param name="cancel">Gives up.</param>
     /// <returns>The reading, or why there is none.</returns>
     public async Task<EvmResult<ChainFleetReading>> ReadAsync(
-        Address fleet, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
+        ChainMembers members, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
     {
         EvmResult<Heads> found = await FindHeadsAsync(cancel).ConfigureAwait(false);
         if (!found.IsOk)
@@ -68,7 +68,7 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
                 return new(last, null);
             }
 
-            if (await ConfirmUnchangedAsync(fleet, last, heads, cancel).ConfigureAwait(false) is { } unchanged)
+            if (await ConfirmUnchangedAsync(members.Contract, last, heads, cancel).ConfigureAwait(false) is { } unchanged)
             {
                 return new(unchanged, null);
             }
@@ -81,17 +81,17 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
         }
 
         Agreement agreement = agreed.Value;
-        Task<ulong?> change = ReadLastChangeAsync(fleet, agreement, cancel);
-        EvmResult<ChainFleetReading> reading = await ReadAtAsync(fleet, last, agreement, cancel).ConfigureAwait(false);
+        Task<ulong?> change = ReadLastChangeAsync(members.Contract, agreement, cancel);
+        EvmResult<ChainFleetReading> reading = await ReadAtAsync(members, last, agreement, cancel).ConfigureAwait(false);
         ulong? lastChange = await change.ConfigureAwait(false);
         return reading.IsOk ? new(reading.Value with { LastChange = lastChange }, null) : reading;
     }
 
     private async Task<EvmResult<ChainFleetReading>> ReadAtAsync(
-        Address fleet, ChainFleetReading? last, Agreement agreement, CancellationToken cancel)
+        ChainMembers members, ChainFleetReading? last, Agreement agreement, CancellationToken cancel)
     {
         EvmHeader header = agreement.Header;
-        EvmResult<AccountState> account = await ProveAccountAsync(fleet, agreement, cancel).ConfigureAwait(false);
+        EvmResult<AccountState> account = await ProveAccountAsync(members.Contract, agreement, cancel).ConfigureAwait(false);
         if (account.IsRefusal)
         {
             return account.As<ChainFleetReading>();
@@ -105,13 +105,18 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
                 : new(Reading(header, last.Devices, ProvenAssurance(), ProvenText(agreement), account.Value.StorageRoot), null);
         }
 
-        EvmResult<Address[]>[] lists = await ListAllAsync(fleet, agreement, cancel).ConfigureAwait(false);
+        if (account.IsOk && members.Name is { } name)
+        {
+            return await ReadProvenNameAsync(members.Contract, name, agreement, account.Value, cancel).ConfigureAwait(false);
+        }
+
+        EvmResult<Address[]>[] lists = await ListAllAsync(members, agreement, cancel).ConfigureAwait(false);
         if (account.IsOk)
         {
             Address[] proposed = Propose(agreement, lists);
             if (agreement.Noun != "relay" || proposed.Length <= MostProvenByRelays)
             {
-                return await ReadProvenAsync(fleet, agreement, lists, proposed, account.Value, cancel).ConfigureAwait(false);
+                return await ReadProvenAsync(members.Contract, agreement, lists, proposed, account.Value, cancel).ConfigureAwait(false);
             }
         }
 
@@ -334,30 +339,27 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
     private static async Task<Address[]?> ProveBatchAsync(
         Address fleet, Agreement agreement, AccountState account, Address[] batch, CancellationToken cancel)
     {
-        Hash256[] slots = [.. batch.Select(StorageSlots.FleetMember)];
+        Hash256[]? values = await ProveSlotsAsync(fleet, agreement, account, [.. batch.Select(StorageSlots.FleetMember)], cancel).ConfigureAwait(false);
+        return values is null ? null : [.. batch.Where((_, i) => values[i] == One)];
+    }
+
+    // The words of a contract's storage; null where nobody proves them.
+    private static async Task<Hash256[]?> ProveSlotsAsync(
+        Address contract, Agreement agreement, AccountState account, Hash256[] slots, CancellationToken cancel)
+    {
         foreach (ChainEndpoint endpoint in agreement.Group)
         {
-            EvmResult<EvmProof> proof = await endpoint.Client.GetProofAsync(fleet, slots, agreement.Header.Number, cancel).ConfigureAwait(false);
-            if (!proof.IsOk)
-            {
-                continue;
-            }
-
-            var admitted = new List<Address>();
+            EvmResult<EvmProof> proof = await endpoint.Client.GetProofAsync(contract, slots, agreement.Header.Number, cancel).ConfigureAwait(false);
+            var values = new Hash256[slots.Length];
             int i = 0;
-            while (i < slots.Length && AccountState.TryVerifyStorage(account.StorageRoot, slots[i], proof.Value.Storage[i], out Hash256 value))
+            while (proof.IsOk && i < slots.Length && AccountState.TryVerifyStorage(account.StorageRoot, slots[i], proof.Value.Storage[i], out values[i]))
             {
-                if (value == One)
-                {
-                    admitted.Add(batch[i]);
-                }
-
                 i++;
             }
 
             if (i == slots.Length)
             {
-                return [.. admitted];
+                return values;
             }
         }
 
@@ -387,11 +389,11 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
             : new(Reading(agreement.Header, [.. devices], FleetAssurance.RelaysAgree, AgreedText(after, agreeing), root), null);
     }
 
-    private async Task<EvmResult<Address[]>[]> ListAllAsync(Address fleet, Agreement agreement, CancellationToken cancel)
+    private async Task<EvmResult<Address[]>[]> ListAllAsync(ChainMembers members, Agreement agreement, CancellationToken cancel)
     {
         using var slow = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         Task<EvmResult<Address[]>>[] asked =
-            [.. agreement.Group.Select(e => ListAsync(e.Client, fleet, agreement.Header.Number, slow.Token, cancel))];
+            [.. agreement.Group.Select(e => ListAsync(e.Client, members, agreement.Header.Number, slow.Token, cancel))];
         var waiting = asked.ToList();
         int answered = 0;
         while (waiting.Count > 0)
@@ -409,11 +411,13 @@ internal sealed class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoi
     }
 
     private static async Task<EvmResult<Address[]>> ListAsync(
-        EvmClient client, Address fleet, ulong block, CancellationToken limit, CancellationToken cancel)
+        EvmClient client, ChainMembers members, ulong block, CancellationToken limit, CancellationToken cancel)
     {
         try
         {
-            return await client.ListFleetAsync(fleet, block, limit).ConfigureAwait(false);
+            return members.Name is { } name
+                ? await ListNameAsync(client, members.Contract, name, block, limit).ConfigureAwait(false)
+                : await client.ListFleetAsync(members.Contract, block, limit).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {

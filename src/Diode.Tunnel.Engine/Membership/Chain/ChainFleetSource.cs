@@ -3,12 +3,13 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Contracts;
 using Diode.Tunnel.Ethereum.JsonRpc;
 
 namespace Diode.Tunnel.Engine.Membership.Chain;
 
 /// <summary>
-/// A fleet whose members a contract decides. Keeps the last verified reading in a file, so that a restart with everything
+/// A fleet whose members a contract decides, or the destinations of a name. Keeps the last verified reading in a file, so that a restart with everything
 /// unreachable still knows the members; after the longest staleness it admits nobody.
 /// </summary>
 internal sealed class ChainFleetSource : IFleetSource
@@ -42,24 +43,27 @@ internal sealed class ChainFleetSource : IFleetSource
 
     /// <summary>Creates a source; it knows nothing before <see cref="Load"/> or a refresh.</summary>
     /// <param name="chain">Prefix of the chain.</param>
-    /// <param name="contract">The contract.</param>
+    /// <param name="members">The contract, or the name.</param>
     /// <param name="name">Name of the fleet in host names.</param>
     /// <param name="reader">How the contract is read; null where the chain is not configured any more.</param>
     /// <param name="folder">Where the last reading is kept.</param>
     /// <param name="writer">How files are replaced.</param>
     /// <param name="staleness">How long a reading that can't be confirmed counts.</param>
     public ChainFleetSource(
-        string chain, Address contract, string name, ChainFleetReader? reader, string folder, StateFileWriter writer, TimeSpan staleness)
+        string chain, ChainMembers members, string name, ChainFleetReader? reader, string folder, StateFileWriter writer, TimeSpan staleness)
     {
-        (Chain, Fleet, Name) = (chain, contract, name);
+        (Chain, Members, Name) = (chain, members, name);
         _reader = reader;
-        _path = Path.Combine(folder, contract + Suffix);
+        _path = Path.Combine(folder, members.Id + Suffix);
         _write = writer;
         _staleness = staleness;
     }
 
     /// <inheritdoc/>
-    public Address Fleet { get; }
+    public Address Fleet => Members.Id;
+
+    /// <summary>Where the chain says who the members are.</summary>
+    public ChainMembers Members { get; }
 
     /// <summary>Prefix of the chain.</summary>
     public string Chain { get; }
@@ -90,10 +94,11 @@ internal sealed class ChainFleetSource : IFleetSource
             try
             {
                 ChainFleetDocument? document = JsonSerializer.Deserialize(File.ReadAllBytes(path), ChainFleetContext.Default.ChainFleetDocument);
-                if (document is { Schema: 1 } && Address.TryParse(document.Contract, out Address contract) && FleetLabel.IsValid(document.Name))
+                if (document is { Schema: 1 } && Address.TryParse(document.Contract, out Address contract) && FleetLabel.IsValid(document.Name)
+                    && (document.BnsName is null || BnsName.TryNormalize(document.BnsName, out _, out _)))
                 {
                     var source = new ChainFleetSource(
-                        document.Chain, contract, document.Name, findReader(document.Chain), folder, writer, staleness);
+                        document.Chain, new ChainMembers(contract, document.BnsName), document.Name, findReader(document.Chain), folder, writer, staleness);
                     source.Restore(document);
                     sources.Add(source);
                     continue;
@@ -117,7 +122,7 @@ internal sealed class ChainFleetSource : IFleetSource
         bool isThorough = now - _thorough >= ThoroughInterval;
         EvmResult<ChainFleetReading> result = _reader is null
             ? new(null, $"no endpoint of chain '{Chain}' is configured")
-            : await _reader.ReadAsync(Fleet, _reading, isThorough, cancellationToken).ConfigureAwait(false);
+            : await _reader.ReadAsync(Members, _reading, isThorough, cancellationToken).ConfigureAwait(false);
         Problem = result.Failure;
         if (result.IsOk)
         {
@@ -169,7 +174,7 @@ internal sealed class ChainFleetSource : IFleetSource
             _asked[device] = now;
         }
 
-        EvmResult<Dictionary<Address, string>> names = await ChainLabels.ReadAsync(_reader, Fleet, bns, self, due, cancellationToken).ConfigureAwait(false);
+        EvmResult<Dictionary<Address, string>> names = await ChainLabels.ReadAsync(_reader, Members.Name is null ? Fleet : null, bns, self, due, cancellationToken).ConfigureAwait(false);
         if (!names.IsOk)
         {
             return;
@@ -202,7 +207,8 @@ internal sealed class ChainFleetSource : IFleetSource
         var document = new ChainFleetDocument
         {
             Chain = Chain,
-            Contract = Fleet.ToString(),
+            Contract = Members.Contract.ToString(),
+            BnsName = Members.Name,
             Name = Name,
             Block = _reading?.Block ?? 0,
             BlockTime = _reading?.BlockTime ?? default,
@@ -247,7 +253,10 @@ internal sealed class ChainFleetSource : IFleetSource
         ImmutableArray<Address> devices = _reading!.Devices;
         FrozenDictionary<Address, string> labels = ChainLabels.Assign(devices, _told, Volatile.Read(ref _claimed));
         var snapshot = new FleetSnapshot(
-            Fleet, Name, _reading.Block, _verified + _staleness, devices.Select(d => new FleetMember(d, labels[d])), assurance, text);
+            Fleet, Name, _reading.Block, _verified + _staleness, devices.Select(d => new FleetMember(d, labels[d])), assurance, text)
+        {
+            IsName = Members.Name is not null,
+        };
         Volatile.Write(ref _current, snapshot);
     }
 }

@@ -70,16 +70,16 @@ internal static class ChainLabels
 
     /// <summary>Asks the chain what devices are called. What too few agree on is left out.</summary>
     /// <param name="reader">How the chain is read.</param>
-    /// <param name="fleet">The fleet, which may be a perimeter.</param>
+    /// <param name="fleet">The fleet's contract, which may be a perimeter; null for a name.</param>
     /// <param name="bns">The name service; null where there is none.</param>
     /// <param name="self">This device: perimeters tell members only.</param>
     /// <param name="devices">At most <see cref="MostAsked"/>.</param>
     /// <param name="cancel">Gives up.</param>
     public static async Task<EvmResult<Dictionary<Address, string>>> ReadAsync(
-        ChainFleetReader reader, Address fleet, Address? bns, Address self, Address[] devices, CancellationToken cancel)
+        ChainFleetReader reader, Address? fleet, Address? bns, Address self, Address[] devices, CancellationToken cancel)
     {
         EvmResult<EvmResult<byte[]>[]> first = await reader.CallAllAsync(
-            [.. devices.Select(d => new ChainCall(fleet, PerimeterCalls.GetDevice(d), self)),
+            [.. fleet is { } contract ? devices.Select(d => new ChainCall(contract, PerimeterCalls.GetDevice(d), self)) : [],
                 .. bns is { } service ? devices.Select(d => new ChainCall(service, BnsCalls.ResolveReverse(d))) : []], cancel).ConfigureAwait(false);
         if (!first.IsOk)
         {
@@ -88,13 +88,14 @@ internal static class ChainLabels
 
         Dictionary<Address, string> names = [];
         List<(Address Device, string Name)> reverse = [];
+        int described = fleet is null ? 0 : devices.Length;
         for (int i = 0; i < devices.Length; i++)
         {
-            if (first.Value[i].IsOk && PerimeterCalls.TryReadDeviceName(first.Value[i].Value, out string? described) && ToLabel(described) is not null)
+            if (i < described && first.Value[i].IsOk && PerimeterCalls.TryReadDeviceName(first.Value[i].Value, out string? words) && ToLabel(words) is not null)
             {
-                names[devices[i]] = described;
+                names[devices[i]] = words;
             }
-            else if (bns is not null && first.Value[devices.Length + i] is { IsOk: true } answer
+            else if (bns is not null && first.Value[described + i] is { IsOk: true } answer
                 && PerimeterCalls.TryReadText(answer.Value, out string? text) && BnsName.TryNormalize(text, out string? name, out _))
             {
                 reverse.Add((devices[i], name));
