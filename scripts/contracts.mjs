@@ -1,13 +1,12 @@
 // contracts.mjs: the compiler behind contracts.sh. Standard JSON in, one artifact per contract out: abi, bytecode, runtime bytecode.
-//   node contracts.mjs SOLC_FOLDER SOURCE_FOLDER OUTPUT_FOLDER
+//   node contracts.mjs SOLC_FOLDER SOURCE_FOLDER OUTPUT_FOLDER CONTRACT...
 // Nothing of this machine goes into the output: sources have plain names and the metadata hash is left out.
 import { createRequire } from "node:module";
 import { readdirSync, readFileSync, writeFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 
-const [modules, sources, output] = process.argv.slice(2);
+const [modules, sources, output, ...wanted] = process.argv.slice(2);
 const solc = createRequire(join(modules, "package.json"))("solc");
-const wanted = ["FleetContract", "BNS", "RelayRegistry", "Perimeter", "ExitDirectory", "StakeToken"];
 const input = {
   language: "Solidity",
   sources: Object.fromEntries(readdirSync(sources).filter(n => n.endsWith(".sol")).sort()

@@ -72,6 +72,9 @@ public sealed record ChainAction
     /// <summary>Private key of the signer, 32 bytes of hex; null: this device's own.</summary>
     public string? Key { get; init; }
 
+    /// <summary>Whether a relay is asked to send it at its own expense.</summary>
+    public bool IsMeta { get; init; }
+
     /// <summary>Whether to sign and send; otherwise it is only prepared.</summary>
     public bool Send { get; init; }
 
@@ -111,6 +114,9 @@ public sealed record ChainActionView
 
     /// <summary>Number of the transaction among those of the signer.</summary>
     public required ulong Nonce { get; init; }
+
+    /// <summary>Until when it can be sent at a relay's expense; null where the signer pays.</summary>
+    public DateTimeOffset? Deadline { get; init; }
 
     /// <summary>Who is told.</summary>
     public required IReadOnlyList<string> Via { get; init; }

@@ -27,6 +27,11 @@ public sealed partial class TunnelEngine
         IReadOnlyList<ChainEndpoint> endpoints = _chains.EndpointsOf(chain);
         ChainWriter writer = new(chain, endpoints, _options.ChainQuorum, _time);
         using PrivateKey key = OpenSigner(action.Key);
+        if (action.IsMeta)
+        {
+            return await ActByPermitAsync(action, chain, endpoints, to, data, text, key, cancellation).ConfigureAwait(false);
+        }
+
         if (to is null)
         {
             data = FleetCalls.Create(data, key.Address, key.Address);
@@ -36,10 +41,7 @@ public sealed partial class TunnelEngine
             await writer.PrepareAsync(key.Address, to, data, cancellation).ConfigureAwait(false);
         if (!prepared.IsOk)
         {
-            throw new TunnelException(
-                prepared.IsRefusal ? $"The contract refuses it: {prepared.Failure}." : $"Chain '{chain.Prefix}' can't be asked: {prepared.Failure}.",
-                prepared.IsRefusal ? $"It would be signed by {key.Address}; another signer: --key FILE" : "See: diode-tunnel status",
-                prepared.IsRefusal ? "CONFLICT" : "UNAVAILABLE");
+            throw NotPrepared(chain, key.Address, prepared.Failure, prepared.IsRefusal);
         }
 
         (EthereumTransaction transaction, BigInteger balance) = prepared.Value;
@@ -60,6 +62,62 @@ public sealed partial class TunnelEngine
         };
         return action.Send ? await SendAsync(view, action, writer, transaction, key, cancellation).ConfigureAwait(false) : view;
     }
+
+    private async Task<ChainActionView> ActByPermitAsync(
+        ChainAction action, ChainAccess chain, IReadOnlyList<ChainEndpoint> endpoints, Address? to, byte[] data, string text, PrivateKey key,
+        CancellationToken cancellation)
+    {
+        if (to is not { } contract)
+        {
+            throw new TunnelException(
+                "A contract can't be created at a relay's expense: only calls can be signed so.",
+                "Create it with a key that has coins (--key FILE) and give it away: diode-tunnel fleet transfer", "BAD_REQUEST");
+        }
+
+        PermitWriter writer = new(chain, endpoints, _chains.Relays, _options.ChainQuorum, _time);
+        EvmResult<CallPermit> prepared = await writer.PrepareAsync(key.Address, contract, data, cancellation).ConfigureAwait(false);
+        if (!prepared.IsOk)
+        {
+            throw NotPrepared(chain, key.Address, prepared.Failure, prepared.IsRefusal);
+        }
+
+        CallPermit permit = prepared.Value;
+        ChainActionView view = new()
+        {
+            Chain = chain.Prefix,
+            ChainId = chain.ChainId,
+            Text = text,
+            From = key.Address.ToString(),
+            Contract = contract.ToString(),
+            GasLimit = permit.GasLimit,
+            GasPrice = 0,
+            MostCost = 0,
+            Balance = 0,
+            Nonce = (ulong)permit.Nonce,
+            Deadline = DateTimeOffset.FromUnixTimeSeconds((long)permit.Deadline),
+            Via = [.. writer.Relays],
+        };
+        if (!action.Send)
+        {
+            return view;
+        }
+
+        Log.ChainWrite(_logger, view.Chain, view.Text);
+        EvmResult<(string Name, bool IsDone)> sent = await writer.SendAsync(permit, key, BlockPatience, cancellation).ConfigureAwait(false);
+        if (!sent.IsOk)
+        {
+            throw new TunnelException(
+                $"No relay sends it at its own expense: {sent.Failure}.", "Not every relay does. Pay yourself: leave out --meta", "CONFLICT");
+        }
+
+        _loop.TryPost(() => _nextChainPoll = 0);
+        return view with { Transaction = sent.Value.Name, IsConfirmed = sent.Value.IsDone };
+    }
+
+    private static TunnelException NotPrepared(ChainAccess chain, Address signer, string? failure, bool isRefusal) => new(
+        isRefusal ? $"The contract refuses it: {failure}." : $"Chain '{chain.Prefix}' can't be asked: {failure}.",
+        isRefusal ? $"It would be signed by {signer}; another signer: --key FILE" : "See: diode-tunnel status",
+        isRefusal ? "CONFLICT" : "UNAVAILABLE");
 
     /// <summary>What a name service says about a name.</summary>
     /// <param name="name">The name, in any case, with or without an ending such as <c>.diode</c>.</param>

@@ -23,6 +23,11 @@ internal sealed class ChainOptions
 
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Send without asking." };
 
+    private readonly Option<bool> _meta = new("--meta")
+    {
+        Description = "Ask a relay to send it at its own expense (chains with CallPermit, relays with meta transactions): the signer needs no coins.",
+    };
+
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only say what would be sent and what it would cost." };
 
     private ChainOptions(string description)
@@ -42,6 +47,7 @@ internal sealed class ChainOptions
         command.Add(options._key);
         command.Add(options._yes);
         command.Add(options._dryRun);
+        command.Add(options._meta);
         return options;
     }
 
@@ -55,10 +61,10 @@ internal sealed class ChainOptions
     /// <summary>Fails where the options are given to something that is written to no chain: a dry run must not become a real one.</summary>
     internal void RefuseWithoutChain(ParseResult parsed)
     {
-        if (parsed.GetValue(_dryRun) || parsed.GetValue(_key) is not null)
+        if (parsed.GetValue(_dryRun) || parsed.GetValue(_key) is not null || parsed.GetValue(_meta))
         {
             throw new UsageException(
-                $"{_dryRun.Name} and {_key.Name} are for fleets of contracts, and this fleet is none.", "See: diode-tunnel fleet list");
+                $"{_dryRun.Name}, {_key.Name} and {_meta.Name} are for fleets of contracts, and this fleet is none.", "See: diode-tunnel fleet list");
         }
     }
 
@@ -72,7 +78,7 @@ internal sealed class ChainOptions
         ParseResult parsed, CliRun run, ChainActionRequest request, Func<ChainActionResult, string?>? after, CancellationToken cancellationToken)
     {
         string? key = parsed.GetValue(_key) is { } file ? await ReadKeyAsync(file, cancellationToken) : null;
-        request = request with { Chain = parsed.GetValue(Chain), Key = key };
+        request = request with { Chain = parsed.GetValue(Chain), Key = key, Meta = parsed.GetValue(_meta) };
         ChainActionResult plan = await run.Client.ActOnChainAsync(request, cancellationToken);
         bool isDryRun = parsed.GetValue(_dryRun);
         TextWriter told = run.Json && !isDryRun ? run.Terminal.Error : run.Out;
@@ -111,6 +117,15 @@ internal sealed class ChainOptions
     private static void Describe(ChainActionResult plan, TextWriter writer)
     {
         writer.WriteLine(SafeText.Of($"{plan.Text} on chain {plan.Chain} ({plan.ChainId})"));
+        if (plan.Deadline is { } deadline)
+        {
+            writer.WriteLine(SafeText.Of($"  signed by  {plan.From}, permit number {plan.Nonce}, until {deadline.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)}"));
+            writer.WriteLine(SafeText.Of($"  contract   {plan.Contract}"));
+            writer.WriteLine(SafeText.Of($"  gas        at most {plan.GasLimit.ToString(CultureInfo.InvariantCulture)}, paid by the relay"));
+            writer.WriteLine(SafeText.Of($"  via        the first that agrees of {string.Join(", ", plan.Via)}"));
+            return;
+        }
+
         writer.WriteLine(SafeText.Of($"  signed by  {plan.From}, transaction number {plan.Nonce}"));
         writer.WriteLine(SafeText.Of($"  contract   {plan.Contract}"));
         writer.WriteLine(SafeText.Of(

@@ -84,6 +84,9 @@ public sealed record ChainActionRequest
     /// <summary>Private key of the signer, 64 hex digits, used once and not kept; null = this device's own.</summary>
     public string? Key { get; init; }
 
+    /// <summary>True to ask a relay to send it at its own expense, on chains that have CallPermit.</summary>
+    public bool Meta { get; init; }
+
     /// <summary>True to sign and send; false to be told what it would cost.</summary>
     public bool Send { get; init; }
 
@@ -126,6 +129,9 @@ public sealed record ChainActionResult
 
     /// <summary>Number of the transaction among those of the signer.</summary>
     public required long Nonce { get; init; }
+
+    /// <summary>Until when a relay can send it at its own expense; null where the signer pays.</summary>
+    public DateTimeOffset? Deadline { get; init; }
 
     /// <summary>Endpoints and relays that are told.</summary>
     public IReadOnlyList<string> Via { get; init => field = value ?? []; } = [];

@@ -35,6 +35,7 @@ internal static partial class EngineModels
             PolicyUrl = request.PolicyUrl,
             Lifetime = TimeSpan.FromHours(request.Hours),
             Key = request.Key,
+            IsMeta = request.Meta,
             Send = request.Send,
             MostCost = request.MostCost is { } most ? BigInteger.Parse(most, NumberStyles.None, CultureInfo.InvariantCulture) : null,
         };
@@ -54,6 +55,7 @@ internal static partial class EngineModels
             MostCost = view.MostCost.ToString(CultureInfo.InvariantCulture),
             Balance = view.Balance.ToString(CultureInfo.InvariantCulture),
             Nonce = (long)view.Nonce,
+            Deadline = view.Deadline,
             Via = view.Via,
             Transaction = view.Transaction,
             Confirmed = view.IsConfirmed,

@@ -20,6 +20,13 @@ internal interface IChainRelay
     /// <returns>False: not asked.</returns>
     bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done);
 
+    /// <summary>Asks the relay to send what somebody signed at its own expense (diode-contracts §11.9).</summary>
+    /// <param name="prefix">Prefix of the chain.</param>
+    /// <param name="request">The signed request, RLP.</param>
+    /// <param name="done">Gets why not, or the name of the transaction as text; runs on another thread.</param>
+    /// <returns>False: not asked.</returns>
+    bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done);
+
     /// <summary>Asks to be told about the new blocks of a chain, as long as the session lasts (diode-edge §3.13).</summary>
     /// <param name="prefix">Prefix of the chain.</param>
     /// <param name="chainId">Its id.</param>

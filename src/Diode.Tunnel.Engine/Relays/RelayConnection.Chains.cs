@@ -8,29 +8,20 @@ namespace Diode.Tunnel.Engine.Relays;
 /// <content>Chains read through the relay (diode-edge §3.5). What comes back is the relay's word: texts of up to one frame.</content>
 internal sealed partial class RelayConnection : IChainRelay
 {
-    private readonly Dictionary<uint, Action<string?, byte[]?>> _chainCalls = [];
+    // By request: which value of the answer is wanted, and by whom.
+    private readonly Dictionary<uint, (int Index, Action<string?, byte[]?> Done)> _chainCalls = [];
     private readonly Dictionary<ulong, Action<ulong?>> _blockReaders = [];
 
     /// <inheritdoc/>
     public Address Relay => Uri.Address;
 
     /// <inheritdoc/>
-    public bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done)
-    {
-        lock (_gate)
-        {
-            uint id = IsReady ? _session.Rpc(prefix, method, parameters) : 0;
-            if (id == 0)
-            {
-                return false;
-            }
+    public bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done) =>
+        Ask(() => _session.Rpc(prefix, method, parameters), 0, done);
 
-            _chainCalls[id] = done;
-        }
-
-        Flush();
-        return true;
-    }
+    /// <inheritdoc/>
+    public bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done) =>
+        Ask(() => _session.RequestChain(prefix, "sendmetatransaction", rlp => rlp.WriteBytes(request)), 1, done);
 
     /// <inheritdoc/>
     public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block)
@@ -58,6 +49,23 @@ internal sealed partial class RelayConnection : IChainRelay
         }
     }
 
+    private bool Ask(Func<uint> send, int index, Action<string?, byte[]?> done)
+    {
+        lock (_gate)
+        {
+            uint id = IsReady ? send() : 0;
+            if (id == 0)
+            {
+                return false;
+            }
+
+            _chainCalls[id] = (index, done);
+        }
+
+        Flush();
+        return true;
+    }
+
     private static bool TryReadNumber(ReadOnlySpan<byte> header, out ulong number)
     {
         number = 0;
@@ -79,21 +87,26 @@ internal sealed partial class RelayConnection : IChainRelay
 
     private bool TryAnswerChainCall(uint requestId, in EdgeReply reply)
     {
-        if (!_chainCalls.Remove(requestId, out Action<string?, byte[]?>? done))
+        if (!_chainCalls.Remove(requestId, out (int Index, Action<string?, byte[]?> Done) call))
         {
             return false;
         }
 
         RlpReader values = reply.Values;
-        byte[]? json = !reply.IsError && values.TryReadBytes(out ReadOnlySpan<byte> text) ? text.ToArray() : null;
-        string? problem = reply.IsError ? reply.GetErrorMessage() : json is null ? "the relay's answer is unreadable" : null;
-        _callbacks.Add(() => done(problem, json));
+        byte[]? answer = null;
+        for (int i = 0; !reply.IsError && i <= call.Index; i++)
+        {
+            answer = values.TryReadBytes(out ReadOnlySpan<byte> value) ? value.ToArray() : null;
+        }
+
+        string? problem = reply.IsError ? reply.GetErrorMessage() : answer is null ? "the relay's answer is unreadable" : null;
+        _callbacks.Add(() => call.Done(problem, answer));
         return true;
     }
 
     private void FailChainCallsLocked(List<Action> unanswered)
     {
-        foreach (Action<string?, byte[]?> done in _chainCalls.Values)
+        foreach ((_, Action<string?, byte[]?> done) in _chainCalls.Values)
         {
             unanswered.Add(() => done("the relay session ended", null));
         }

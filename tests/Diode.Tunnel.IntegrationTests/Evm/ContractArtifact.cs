@@ -7,10 +7,12 @@ internal sealed record ContractArtifact(string Name, byte[] Bytecode, byte[] Run
 {
     public static string RepositoryRoot { get; } = FindRoot();
 
+    /// <summary>One of ours, or one that stands in for a contract of public chains.</summary>
     public static ContractArtifact Load(string name)
     {
-        JsonNode json = JsonNode.Parse(File.ReadAllText(
-            Path.Combine(RepositoryRoot, "src", "contracts", "artifacts", name + ".json")))!;
+        string ours = Path.Combine(RepositoryRoot, "src", "contracts", "artifacts", name + ".json");
+        string standIn = Path.Combine(RepositoryRoot, "tests", "Diode.Tunnel.IntegrationTests", "Evm", "Contracts", "compiled", name + ".json");
+        JsonNode json = JsonNode.Parse(File.ReadAllText(File.Exists(ours) ? ours : standIn))!;
         return new ContractArtifact(name, Hex(json["bytecode"]), Hex(json["runtimeBytecode"]));
     }
 

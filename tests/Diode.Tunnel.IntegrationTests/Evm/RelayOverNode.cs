@@ -53,6 +53,8 @@ internal sealed class RelayOverNode(int number, Uri node) : IChainRelay, IDispos
         return true;
     }
 
+    public bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done) => false;
+
     public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block)
     {
         Interlocked.Add(ref _bytes, FrameCost);

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Diode.Tunnel.Control;
 using Diode.Tunnel.Control.Models;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Transactions;
 using Diode.Tunnel.IntegrationTests.Evm;
 using Diode.Tunnel.IntegrationTests.Namespaces;
 using Xunit;
@@ -21,9 +22,11 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         using MeshWorld world = new();
         MeshDevice laptop = world.AddDevice("laptop");
         ChainLab.StartNode(world, isFree: false);
-        world.AddRelays([], static _ => ["--chain", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}"]);
+        world.AddRelays([], static _ => ["--chain", $"av=http://{MeshWorld.Web}:{ChainLab.NodePort}", "--meta-transactions", "yes"]);
         laptop.Environment = ["env", "DIODE_TUNNEL_CHAIN_QUORUM=1"];
         laptop.Start();
+        string bns = ChainLab.Deploy(world, "BNS", []);
+        string[] service = ["--chain", "av", "--contract", bns];
         string key = Path.Combine(world.Net.Folder, "operator.key");
         File.WriteAllText(key, ChainLab.OperatorKey + "\n");
         File.SetUnixFileMode(key, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -39,6 +42,7 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         Assert.Contains("has too little on chain 'av'", poor.Output, StringComparison.Ordinal);
         Assert.NotEqual(0, poor.ExitCode);
 
+        ActAtTheRelaysExpense(world, laptop, service);
         BigInteger wealth = Fund(world, laptop);
         ChainActionResult made = Act(laptop, "fleet", "create", "home", "--chain", "av");
         string fleet = "av:" + made.Contract;
@@ -61,8 +65,6 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         Act(laptop, "fleet", "add", other, "--fleet", "home", "--key", key);
         Assert.Contains(other, laptop.Check("fleet", "list", fleet), StringComparison.Ordinal);
 
-        string bns = ChainLab.Deploy(world, "BNS", []);
-        string[] service = ["--chain", "av", "--contract", bns];
         Assert.Equal(7, laptop.Cli(["bns", "lookup", "my-first-name", .. service]).ExitCode);
         Act(laptop, ["bns", "register", "My-First-Name", laptop.Address, other, .. service]);
         NameEntry name = JsonSerializer.Deserialize(
@@ -165,6 +167,30 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         Assert.False(server.Pings(laptop.Ipv4, 1));
         laptop.Check("fleet", "leave", "office-net.diode");
         laptop.WaitStatus("no fleet is left", static s => s.Fleets.Count == 0);
+    }
+
+    private void ActAtTheRelaysExpense(MeshWorld world, MeshDevice laptop, string[] service)
+    {
+        string[] register = ["bns", "register", "paid-by-relay", laptop.Address, "--meta", .. service];
+        Assert.Contains("has no contract for calls that others pay for", laptop.Cli([.. register, "--yes"]).Output, StringComparison.Ordinal);
+        Assert.Contains("can't be created at a relay's expense", laptop.Cli("fleet", "create", "home", "--chain", "av", "--meta", "--yes").Output, StringComparison.Ordinal);
+        ChainLab.Rpc(world, "anvil_setCode", CallPermit.Contract.ToString(), DeployedContract.Hex(ContractArtifact.Load("CallPermit").Runtime));
+        ChainLab.Rpc(world, "evm_mine");
+        string plan = "";
+        world.Net.WaitUntil(
+            "the contract is seen", TimeSpan.FromSeconds(20), () => (plan = laptop.Cli([.. register, "--dry-run"]).Output).Contains("Nothing was sent.", StringComparison.Ordinal));
+        output.WriteLine(plan);
+        Assert.Contains("permit number 0", plan, StringComparison.Ordinal);
+        Assert.Contains("paid by the relay", plan, StringComparison.Ordinal);
+
+        // The relay has nothing to pay with yet.
+        Assert.Contains("No relay sends it at its own expense", laptop.Cli([.. register, "--yes"]).Output, StringComparison.Ordinal);
+        string relay = world.RelayUri[(world.RelayUri.IndexOf("//", StringComparison.Ordinal) + 2)..world.RelayUri.IndexOf('@', StringComparison.Ordinal)];
+        ChainLab.Rpc(world, "anvil_setBalance", relay, "0xde0b6b3a7640000");
+        ChainActionResult done = Act(laptop, register);
+        Assert.Equal(("0", true), (done.MostCost, done.Deadline is not null));
+        Assert.Contains(laptop.Address, laptop.Check(["bns", "lookup", "paid-by-relay", .. service]), StringComparison.Ordinal);
+        Assert.Equal(0, (int)Number(ChainLab.Rpc(world, "eth_getBalance", laptop.Address, "latest")));
     }
 
     private static BigInteger Fund(MeshWorld world, MeshDevice device)

@@ -66,6 +66,9 @@ internal sealed class ChainReaders : IDisposable
         }
     }
 
+    /// <summary>This device's own relays that are connected, one for each address.</summary>
+    public IReadOnlyList<IChainRelay> Relays => _relays;
+
     /// <summary>A chain by prefix or number, configured or not; null for an unknown word.</summary>
     public ChainAccess? Find(string text) => !ChainAccess.TryFind(text, out string? prefix, out ulong chainId)
         ? null

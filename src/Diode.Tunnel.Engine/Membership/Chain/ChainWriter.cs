@@ -37,11 +37,11 @@ internal sealed class ChainWriter(ChainAccess chain, IReadOnlyList<ChainEndpoint
             return new(default, "nobody can be asked: no relay is connected and no endpoint configured");
         }
 
-        Task<EvmResult<BigInteger>> gas = MiddleAsync(c => c.EstimateGasAsync(from, to, data, cancel));
-        Task<EvmResult<BigInteger>> nonce = MiddleAsync(c => c.GetNonceAsync(from, cancel));
-        Task<EvmResult<BigInteger>> price = MiddleAsync(c => c.GetGasPriceAsync(cancel));
-        Task<EvmResult<BigInteger>> tip = MiddleAsync(c => c.GetPriorityFeeAsync(cancel));
-        Task<EvmResult<BigInteger>> balance = MiddleAsync(c => c.GetBalanceAsync(from, cancel));
+        Task<EvmResult<BigInteger>> gas = MiddleAsync(endpoints, c => c.EstimateGasAsync(from, to, data, cancel));
+        Task<EvmResult<BigInteger>> nonce = MiddleAsync(endpoints, c => c.GetNonceAsync(from, cancel));
+        Task<EvmResult<BigInteger>> price = MiddleAsync(endpoints, c => c.GetGasPriceAsync(cancel));
+        Task<EvmResult<BigInteger>> tip = MiddleAsync(endpoints, c => c.GetPriorityFeeAsync(cancel));
+        Task<EvmResult<BigInteger>> balance = MiddleAsync(endpoints, c => c.GetBalanceAsync(from, cancel));
         EvmResult<BigInteger>[] needed = await Task.WhenAll(gas, nonce, price, balance).ConfigureAwait(false);
         EvmResult<BigInteger> tipped = await tip.ConfigureAwait(false);
         EvmResult<BigInteger>? failed = needed.Any(static r => !r.IsOk) ? needed.First(static r => !r.IsOk) : null;
@@ -111,9 +111,16 @@ internal sealed class ChainWriter(ChainAccess chain, IReadOnlyList<ChainEndpoint
     private static bool IsKnown(string? failure) => failure is not null
         && (failure.Contains("already", StringComparison.OrdinalIgnoreCase) || failure.Contains("known", StringComparison.OrdinalIgnoreCase));
 
-    private async Task<EvmResult<BigInteger>> MiddleAsync(Func<EvmClient, ValueTask<EvmResult<BigInteger>>> ask)
+    /// <summary>The middle of what all endpoints say.</summary>
+    internal static async Task<EvmResult<BigInteger>> MiddleAsync(
+        IReadOnlyList<ChainEndpoint> endpoints, Func<EvmClient, ValueTask<EvmResult<BigInteger>>> ask)
     {
         EvmResult<BigInteger>[] answers = await Task.WhenAll(endpoints.Select(e => ask(e.Client).AsTask())).ConfigureAwait(false);
+        if (answers.Length == 0)
+        {
+            return new(default, "nobody can be asked: no relay is connected and no endpoint configured");
+        }
+
         EvmResult<BigInteger>[] told = [.. answers.Where(static a => a.IsOk).OrderBy(static a => a.Value)];
 
         // What the chain itself refuses (a call that reverts) is no matter of votes, unless somebody says otherwise.

@@ -96,6 +96,8 @@ public sealed class RelayRpcTransportTests
             return !IsGone;
         }
 
+        public bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done) => false;
+
         public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block) => false;
     }
 }
