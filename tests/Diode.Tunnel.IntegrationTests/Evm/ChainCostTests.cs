@@ -1,4 +1,7 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
+using System.Text;
+using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Testing;
@@ -133,6 +136,65 @@ public sealed class ChainCostTests : IDisposable
         _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[3], false);
         await source.RefreshAsync(_time.GetUtcNow(), default);
         Assert.False(source.Current!.TryGetMember(_members[3], out _));
+    }
+
+    /// <summary>
+    /// By addresses each is proven, once. Through relays, which are paid, that is too much: there they are read by agreement, in pages that
+    /// fit in a frame, and a liar changes nothing.
+    /// </summary>
+    [Fact]
+    public async Task Ten_thousand_members_are_read()
+    {
+        Address[] many = [.. Enumerable.Range(0, 10_000).Select(static _ => new Address(RandomNumberGenerator.GetBytes(Address.Length)))];
+        foreach (Address[] batch in many.Chunk(250))
+        {
+            _fleet.Send(_operator, "AddDeviceBatch(address[])", [batch.Cast<object>().ToArray()]);
+        }
+
+        _node.Call("anvil_mine", "0x20");
+        await ReadByAddresses(many.Length);
+        Address intruder = new(RandomNumberGenerator.GetBytes(Address.Length));
+        (RelayOverNode[] relays, ChainFleetSource source, _) = Open(tells: true);
+        relays[0].Lie = (method, truth) => method == "eth_call"
+            ? Encoding.ASCII.GetBytes(Encoding.ASCII.GetString(truth).Replace(many[^1].ToString()[2..], intruder.ToString()[2..], StringComparison.Ordinal))
+            : truth;
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long started = Stopwatch.GetTimestamp();
+        Assert.True(await source.RefreshAsync(_time.GetUtcNow(), default));
+        TimeSpan first = Stopwatch.GetElapsedTime(started);
+        long cost = relays.Sum(static r => r.Bytes);
+        long kept = GC.GetTotalMemory(forceFullCollection: true) - before;
+        Assert.Equal(FleetAssurance.RelaysAgree, source.Current!.Assurance);
+        Assert.Equal(_members.Length + many.Length, source.Current.Members.Length);
+        Assert.False(source.Current.TryGetMember(intruder, out _));
+        Assert.Contains("contradicted by relay 192.0.2.1", source.Current.AssuranceText, StringComparison.Ordinal);
+        _output.WriteLine($"10,010 members: {first.TotalSeconds:0.0} s, {cost / 1e6:0.0} MB, {kept / 1e6:0.0} MB kept in memory");
+        Assert.InRange(kept, 0, 40_000_000);
+
+        // Unchanged it costs what a small one does, and a removal is seen.
+        relays[0].Lie = null;
+        await Settle(relays, source);
+        Assert.True(relays.Sum(static r => r.Bytes) - cost < 40_000, "confirming costs too much");
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", many[5_000], false);
+        Array.ForEach(relays, r => r.Tell(_node.BlockNumber()));
+        Assert.True(await source.RefreshAsync(_time.GetUtcNow(), default));
+        Assert.False(source.Current.TryGetMember(many[5_000], out _));
+        Assert.Equal(_members.Length + many.Length - 1, source.Current.Members.Length);
+    }
+
+    private async Task ReadByAddresses(int count)
+    {
+        using ChainReaders chains = new([new ChainAccess("av", 31337, [_node.Endpoint, new Uri(_node.Endpoint, "?2")])], 2, _time, static (_, _) => { });
+        ChainFleetSource source = new(
+            "av", new ChainMembers(_fleet.Address), "test", chains.ReaderOf(chains.Find("av")!), _folder, static (_, _) => { }, TimeSpan.FromHours(1));
+        long started = Stopwatch.GetTimestamp();
+        Assert.True(await source.RefreshAsync(_time.GetUtcNow(), default));
+        TimeSpan first = Stopwatch.GetElapsedTime(started);
+        Assert.Equal((FleetAssurance.Proven, _members.Length + count), (source.Current!.Assurance, source.Current.Members.Length));
+        _node.Call("evm_mine");
+        started = Stopwatch.GetTimestamp();
+        Assert.False(await source.RefreshAsync(_time.GetUtcNow(), default));
+        _output.WriteLine($"{source.Current.Members.Length} members proven in {first.TotalSeconds:0.0} s, confirmed in {Stopwatch.GetElapsedTime(started).TotalMilliseconds:0} ms");
     }
 
     private async Task Settle(RelayOverNode[] relays, ChainFleetSource source)

@@ -325,27 +325,6 @@ public sealed class ChainFleetTests : IDisposable
         Assert.Equal(_members[2], printer.Device);
     }
 
-    [Fact]
-    public async Task Ten_thousand_members_are_proven_once_and_confirmed_by_one_root()
-    {
-        Address[] many = Devices(10_000);
-        foreach (Address[] batch in many.Chunk(250))
-        {
-            _fleet.Send(_operator, "AddDeviceBatch(address[])", [batch.Cast<object>().ToArray()]);
-        }
-
-        ChainFleetSource source = Source(2, Honest(), Honest());
-        long started = Stopwatch.GetTimestamp();
-        Assert.True(await source.RefreshAsync(_now, default));
-        TimeSpan first = Stopwatch.GetElapsedTime(started);
-        Assert.Equal(10_005, source.Current!.Members.Length);
-        started = Stopwatch.GetTimestamp();
-        Assert.True(await source.RefreshAsync(_now.AddSeconds(2), default));
-        TimeSpan again = Stopwatch.GetElapsedTime(started);
-        _output.WriteLine($"10,000 members proven in {first.TotalSeconds:0.0} s, confirmed in {again.TotalMilliseconds:0} ms");
-        Assert.True(again < TimeSpan.FromSeconds(1), $"confirming took {again}");
-    }
-
     private static Address[] Devices(int count) =>
         [.. Enumerable.Range(0, count).Select(static _ => new Address(RandomNumberGenerator.GetBytes(Address.Length)))];
 
