@@ -83,20 +83,16 @@ public sealed partial class TunnelEngine
         return new PortBinds(MakeOpener(), ResolveAsync, _tlsIdentity, _tlsSessions, _logger, _time);
     }
 
-    private Task<Address?> ResolveAsync(string name, CancellationToken cancellation)
+    // What a fleet calls so comes before what a chain does.
+    private async Task<Address?> ResolveAsync(string name, CancellationToken cancellation)
     {
-        return _loop.InvokeAsync(
-            () =>
-            {
-                if (Address.TryParse(name, out Address device))
-                {
-                    return (Address?)device;
-                }
+        if (Address.TryParse(name, out Address device))
+        {
+            return device;
+        }
 
-                IReadOnlyCollection<Address> devices = Lookup(name);
-                return devices.Count == 1 ? devices.First() : null;
-            },
-            cancellation);
+        IReadOnlyCollection<Address> devices = await _loop.InvokeAsync(() => Lookup(name), cancellation).ConfigureAwait(false);
+        return devices.Count == 1 ? devices.First() : await FindNamedDeviceAsync(name, cancellation).ConfigureAwait(false);
     }
 
     private List<BindView> MakeBindViews()

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Engine.Names;
+using Diode.Tunnel.Engine.Peers;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Contracts;
 using Diode.Tunnel.Ethereum.JsonRpc;
@@ -62,6 +63,32 @@ public sealed partial class TunnelEngine
             // Slow, stopping or overloaded: whoever asks, asks again.
             return false;
         }
+    }
+
+    /// <summary>The device that a name of a chain stands for: of several one that is met now, else the first. Null: nobody, or not known now.</summary>
+    /// <param name="text">The name, with or without <c>.diode</c>.</param>
+    /// <param name="cancellation">Ends the wait.</param>
+    public async Task<string?> FindNamedAsync(string text, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return (await FindNamedDeviceAsync(text, cancellation).ConfigureAwait(false))?.ToString();
+    }
+
+    private async Task<Address?> FindNamedDeviceAsync(string text, CancellationToken cancellation)
+    {
+        string label = text.EndsWith(ChainFleetId.NameEnding, StringComparison.OrdinalIgnoreCase) ? text[..^ChainFleetId.NameEnding.Length] : text;
+        if (_bns.Count == 0 || !BnsName.TryNormalize(label, out string? name, out _) || !await MeetNameAsync(name, cancellation).ConfigureAwait(false))
+        {
+            return null;
+        }
+
+        return await _loop.InvokeAsync(
+            () => (_bnsNames.Find(name, _time.GetUtcNow())?.Devices ?? [])
+                .Where(d => d != _keys.Device)
+                .OrderByDescending(d => _mesh.Peers.TryGetValue(d, out TunnelPeer? peer) && peer.Link is { IsOpen: true })
+                .Select(static d => (Address?)d)
+                .FirstOrDefault(),
+            cancellation).ConfigureAwait(false);
     }
 
     // Engine loop. Who asks for the same name at the same time shares the answer.

@@ -74,6 +74,6 @@ public sealed partial record BindDefinition(ushort Local, string To, ushort Port
         return ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }
 
-    [GeneratedRegex(@"^(?:0x[A-Fa-f0-9]{40}|[A-Za-z0-9]{1,20}-[A-Za-z0-9]{1,20}|[A-Za-z0-9]{1,30})\z", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?:0x[A-Fa-f0-9]{40}|[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)\z", RegexOptions.CultureInvariant)]
     private static partial Regex DeviceForm();
 }

@@ -170,10 +170,14 @@ public sealed class StackTranslatorTests
         Assert.Equal(new BindDefinition(0, "my-sensor", 53, PortProtocol.Udp), bind);
         Assert.True(BindDefinition.TryParse("0:Sensor:53:tcp", out bind, out _));
         Assert.Equal("auto:sensor:53:tcp", bind.ToString());
+
+        // Names of a chain have any number of them.
+        Assert.True(BindDefinition.TryParse("80:two-dash-es:80", out bind, out _));
+        Assert.Equal("two-dash-es", bind.To);
         foreach (string bad in new[]
         {
             "", "80", "80:x", "x:sensor:80", "65536:sensor:80", "80:sensor:0", "80:sensor:65536", "80:sensor:80:sctp", "80:sensor:80:",
-            "80:two-dash-es:80", "80:with.dot:80", "80::80", "80:sensor:80:tls:x", "80:0x11-:80", "-1:sensor:80",
+            "80:with.dot:80", "80::80", "80:sensor:80:tls:x", "80:0x11-:80", "-1:sensor:80",
         })
         {
             Assert.False(BindDefinition.TryParse(bad, out _, out string? problem), bad);
