@@ -70,6 +70,9 @@ public sealed record EngineOptions
     /// </summary>
     public IReadOnlyList<string> NameServices { get; init; } = [];
 
+    /// <summary>Exit directories, <c>CHAIN=0x…</c>. Default none.</summary>
+    public IReadOnlyList<string> ExitDirectories { get; init; } = [];
+
     /// <summary>Version of the program, told to peers.</summary>
     public string Version { get; init; } = "0.1.0";
 }

@@ -42,6 +42,7 @@ public sealed partial class TunnelEngine
 
         _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted);
         OpenNameServices();
+        OpenDirectories();
     }
 
     /// <summary>Somebody told something about a chain that is not so. Any thread.</summary>

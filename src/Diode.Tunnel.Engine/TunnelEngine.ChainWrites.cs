@@ -241,9 +241,11 @@ public sealed partial class TunnelEngine
     private (ChainAccess Chain, Address? To, byte[] Data, string Text) ComposeForExits(ChainAction action)
     {
         ChainAccess chain = FindChain(action.Chain, "…");
-        if (!Address.TryParse(action.Contract, out Address directory))
+        Address directory = _directories.FirstOrDefault(d => d.Chain.ChainId == chain.ChainId).Contract;
+        if (action.Contract is null ? directory.IsZero : !Address.TryParse(action.Contract, out directory))
         {
-            throw new TunnelException("Which exit directory?", "Name its contract: --contract 0x…", "BAD_REQUEST");
+            throw new TunnelException(
+                "Which exit directory?", $"Name its contract: --contract 0x…, or for good: diode-tunneld --exit-directories {chain.Prefix}=0x…", "BAD_REQUEST");
         }
 
         if (action.Kind == ChainActionKind.ExitUnregister)

@@ -24,7 +24,7 @@ public sealed partial class TunnelEngine
                 {
                     string[] regions = [.. _exitClient.Matching("auto").Select(static p => p.Hello!.Exit!.Region).Distinct()];
                     throw new TunnelException(
-                        $"No fleet member offers the exit '{target}'.",
+                        $"No fleet member offers the exit '{target}'.{DescribeStrangers(target)}",
                         regions.Length == 0
                             ? "Offer one on another device: diode-tunnel exit offer --region XX"
                             : $"Offered now: {string.Join(", ", regions)}. See: diode-tunnel exit list",

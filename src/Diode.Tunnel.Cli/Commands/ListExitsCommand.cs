@@ -13,7 +13,11 @@ internal static class ListExitsCommand
 
     internal static int Show(CliRun run, ExitList exits)
     {
-        run.Show(exits, json => json.ExitList, _ => ExitText.Write(exits.Exit, run.Terminal));
+        run.Show(exits, json => json.ExitList, _ =>
+        {
+            ExitText.Write(exits.Exit, run.Terminal);
+            ExitText.WriteCommunity(exits, run.Terminal);
+        });
         return CliExitCodes.Ok;
     }
 }

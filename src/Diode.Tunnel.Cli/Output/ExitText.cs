@@ -26,6 +26,41 @@ internal static class ExitText
         }
     }
 
+    /// <summary>What the exit directories list, apart from the exits that can be used: anybody gets into a directory.</summary>
+    internal static void WriteCommunity(ExitList exits, CliTerminal terminal)
+    {
+        foreach (string problem in exits.CommunityProblems)
+        {
+            terminal.Out.WriteLine(SafeText.Of(problem));
+        }
+
+        if (exits.Community.Count == 0)
+        {
+            return;
+        }
+
+        terminal.Out.WriteLine();
+        terminal.Out.WriteLine("Listed by the community (its owner says so; nobody vouches for it):");
+        var table = new TextTable("REGION", "DEVICE", "FAMILIES", "UNTIL", "USE", "POLICY", "ASSURANCE");
+        foreach (ListedExit exit in exits.Community)
+        {
+            table.Add(
+                exit.Region,
+                exit.Device,
+                Families(exit.Ipv4, exit.Ipv6),
+                exit.Expires.ToUniversalTime().ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture),
+                exit.Usable ? "in a fleet" : "no",
+                exit.PolicyUrl,
+                exit.Assurance);
+        }
+
+        table.Write(terminal);
+        if (exits.Community.Any(static e => !e.Usable))
+        {
+            terminal.Out.WriteLine("USE no: an exit lets in only devices of a fleet with it. Ask its owner to let this device into one: diode-tunnel whoami");
+        }
+    }
+
     internal static string Offering(OfferedExit offer) => string.Create(
         CultureInfo.InvariantCulture,
         $"{offer.Region}, {Families(offer.Ipv4, offer.Ipv6)}, {offer.Clients} clients, {Format.Bytes(offer.Bytes)} carried");

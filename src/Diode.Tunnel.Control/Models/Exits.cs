@@ -91,6 +91,40 @@ public sealed record ExitList
 
     /// <summary>State and offers.</summary>
     public required ExitStatus Exit { get; init; }
+
+    /// <summary>What the exit directories list; only in the answer to GET.</summary>
+    public IReadOnlyList<ListedExit> Community { get; init => field = value ?? []; } = [];
+
+    /// <summary>Directories that could not be read, one line each.</summary>
+    public IReadOnlyList<string> CommunityProblems { get; init => field = value ?? []; } = [];
+}
+
+/// <summary>An exit in an exit directory: its owner says that it is there, no more.</summary>
+public sealed record ListedExit
+{
+    /// <summary>Address of the device, lower-case <c>0x…</c>.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Region as the owner states it.</summary>
+    public required string Region { get; init; }
+
+    /// <summary>Said to carry IPv4.</summary>
+    public bool Ipv4 { get; init; }
+
+    /// <summary>Said to carry IPv6.</summary>
+    public bool Ipv6 { get; init; }
+
+    /// <summary>Where its policy can be read; null if nowhere.</summary>
+    public string? PolicyUrl { get; init; }
+
+    /// <summary>When the entry ends.</summary>
+    public DateTimeOffset Expires { get; init; }
+
+    /// <summary>How it is known that it is listed.</summary>
+    public string? Assurance { get; init; }
+
+    /// <summary>True if it is in a fleet with this device and offers its exit there: others can't be used.</summary>
+    public bool Usable { get; init; }
 }
 
 /// <summary><c>POST /v1/exits/use</c>.</summary>

@@ -72,6 +72,9 @@ public sealed record DaemonOptions
     /// <summary>Name services, <c>CHAIN</c> or <c>CHAIN=0x…</c>.</summary>
     public IReadOnlyList<string> NameServices { get; init; } = ["glmr"];
 
+    /// <summary>Exit directories, <c>CHAIN=0x…</c>.</summary>
+    public IReadOnlyList<string> ExitDirectories { get; init; } = [];
+
     /// <summary>How many endpoints of a chain have to agree.</summary>
     public int ChainQuorum { get; init; } = 2;
 
@@ -130,6 +133,8 @@ public sealed record DaemonOptions
                 (o, v) => o with { Chains = [.. v] }),
             new("name-services", "CHAIN", "Name service that NAME.diode is looked up at, or CHAIN=0x… for another contract; several with commas or repeated, off: none (default glmr).", true,
                 (o, v) => o with { NameServices = [.. v.Where(static name => name != "off")] }),
+            new("exit-directories", "CHAIN=0x…", "Exit directory whose entries are shown by exit list; several with commas or repeated (default none).", true,
+                (o, v) => o with { ExitDirectories = [.. v] }),
             new("chain-quorum", "NUMBER", "How many endpoints of a chain have to agree before a device is admitted (default 2).", false,
                 (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),
             new("chain-staleness", "HOURS", "How long the members of a contract count while the chain can't be read (default 72).", false,

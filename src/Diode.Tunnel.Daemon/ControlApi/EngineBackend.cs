@@ -56,6 +56,12 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     public async IAsyncEnumerable<PingResult> PingAsync(
         PingRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        if (!(await StatusAsync(cancellationToken)).Peers.Any(p => EngineModels.IsNamed(p, request.Target))
+            && await RunAsync(e => e.FindNamedAsync(request.Target, cancellationToken)) is { } device)
+        {
+            request = request with { Target = device };
+        }
+
         Find(await StatusAsync(cancellationToken), request.Target);
         using Ping ping = new();
         for (int i = 1; i <= request.Count; i++)
@@ -220,6 +226,17 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     /// <inheritdoc/>
     public async ValueTask<ExitList> ListExitsAsync(CancellationToken cancellationToken)
     {
+        CommunityExits community = await RunAsync(e => e.ListCommunityExitsAsync(cancellationToken));
+        ExitList list = await ShowExitsAsync(cancellationToken);
+        return list with
+        {
+            Community = [.. community.Exits.Select(e => EngineModels.ToListed(e, list.Exit.Offers))],
+            CommunityProblems = community.Problems,
+        };
+    }
+
+    private async Task<ExitList> ShowExitsAsync(CancellationToken cancellationToken)
+    {
         return new ExitList { Exit = EngineModels.ToExit((await StatusAsync(cancellationToken)).Exit) };
     }
 
@@ -227,28 +244,28 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     public async Task<ExitList> UseExitAsync(UseExitRequest request, CancellationToken cancellationToken)
     {
         await RunAsync(e => e.UseExitAsync(request.Target, request.AllowLan, cancellationToken));
-        return await ListExitsAsync(cancellationToken);
+        return await ShowExitsAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task<ExitList> ExitOffAsync(CancellationToken cancellationToken)
     {
         await RunAsync(e => e.ExitOffAsync(cancellationToken));
-        return await ListExitsAsync(cancellationToken);
+        return await ShowExitsAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task<ExitList> OfferExitAsync(OfferExitRequest request, CancellationToken cancellationToken)
     {
         await RunAsync(e => e.OfferExitAsync(request.Region, request.Ipv4, request.Ipv6, cancellationToken));
-        return await ListExitsAsync(cancellationToken);
+        return await ShowExitsAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
     public async Task<ExitList> UnofferExitAsync(CancellationToken cancellationToken)
     {
         await RunAsync(e => e.UnofferExitAsync(cancellationToken));
-        return await ListExitsAsync(cancellationToken);
+        return await ShowExitsAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -287,7 +304,7 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     private static PeerView Find(EngineStatus status, string target)
     {
         return status.Peers.FirstOrDefault(p => EngineModels.IsNamed(p, target)) ?? throw new ControlException(
-            ControlErrorCodes.NotFound, $"No fleet device is called '{target}'.", "See: diode-tunnel status", 404);
+            ControlErrorCodes.NotFound, $"No device is called '{target}'.", "See: diode-tunnel status", 404);
     }
 
     private Task<EngineStatus> StatusAsync(CancellationToken cancellationToken)

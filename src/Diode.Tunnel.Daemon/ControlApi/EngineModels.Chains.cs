@@ -62,6 +62,21 @@ internal static partial class EngineModels
         };
     }
 
+    internal static ListedExit ToListed(CommunityExit exit, IReadOnlyList<ExitOffer> offers)
+    {
+        return new ListedExit
+        {
+            Device = exit.Device,
+            Region = exit.Region,
+            Ipv4 = exit.Ipv4,
+            Ipv6 = exit.Ipv6,
+            PolicyUrl = exit.PolicyUrl.Length > 0 ? exit.PolicyUrl : null,
+            Expires = exit.Expires,
+            Assurance = exit.Assurance,
+            Usable = offers.Any(o => o.Device == exit.Device),
+        };
+    }
+
     internal static NameEntry ToEntry(BnsView view)
     {
         return new NameEntry

@@ -71,6 +71,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             Chains = options.Chains,
             ChainQuorum = options.ChainQuorum,
             NameServices = options.NameServices,
+            ExitDirectories = options.ExitDirectories,
             ChainStaleness = TimeSpan.FromHours(options.ChainStaleness),
             Version = ProgramVersion.Text,
         };

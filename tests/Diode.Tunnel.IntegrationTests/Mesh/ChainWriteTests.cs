@@ -87,6 +87,18 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
             ["data"] = DeployedContract.Hex(DeployedContract.Encode("Count(string)", "de")),
         }, "latest")!.GetValue<string>();
         Assert.EndsWith("01", count, StringComparison.Ordinal);
+
+        // Looked at by a device that knows the directory: what is listed, how that is known, and that a stranger's exit is no way out.
+        laptop.Stop();
+        laptop.Environment = ["env", "DIODE_TUNNEL_CHAIN_QUORUM=1", "DIODE_TUNNEL_EXIT_DIRECTORIES=av=" + directory];
+        laptop.Launch();
+        laptop.WaitReady();
+        string listed = "";
+        world.Net.WaitUntil("the directory is read", TimeSpan.FromSeconds(20), () => (listed = laptop.Check("exit", "list")).Contains("https://exit.example/policy", StringComparison.Ordinal));
+        output.WriteLine(listed);
+        Assert.Contains("1 of 1 relays agree at block", listed, StringComparison.Ordinal);
+        Assert.Contains("an exit lets in only devices of a fleet with it", listed, StringComparison.Ordinal);
+        Assert.Contains("1 of the community listed there cannot be used", laptop.Cli("exit", "use", "de").Output, StringComparison.Ordinal);
         Act(laptop, "exit", "unregister", "--chain", "av", "--contract", directory);
     }
 
@@ -120,6 +132,11 @@ public sealed class ChainWriteTests(ITestOutputHelper output)
         server.Check("publish", "80", "--to", "fleet");
         server.Serve("web", "80");
         Assert.NotNull(laptop.Get("http://second-name.diode/"));
+
+        // Not only to the resolver: of several that a name stands for, the one that is there is meant.
+        laptop.Check("ping", "my-first-name.diode", "-c", "1");
+        laptop.Check("bind", "add", "5080:my-first-name:80:tls");
+        Assert.NotNull(laptop.Get("http://127.0.0.1:5080/"));
 
         // With the chain gone, what is known counts, and of the rest nobody says that it does not exist.
         node.Signal("KILL");
