@@ -63,6 +63,9 @@ public sealed partial class TunnelEngine
             _exitRouting.GuardOnly(exit.AllowLan);
         }
 
+        // Connecting takes round trips: meanwhile the adapter is set up. What relays tell waits for this thread.
+        _relays.Configure(_relayUris);
+        _relays.Start();
         ITunAdapter adapter = TunAdapterFactory.Open(new TunOptions
         {
             Name = _options.InterfaceName,
@@ -114,8 +117,6 @@ public sealed partial class TunnelEngine
             _up.Paths?.StartMapping(_time);
         }
 
-        _relays.Configure(_relayUris);
-        _relays.Start();
         if (_state.Current.Offer is { } offer)
         {
             OpenExit(offer.Region, offer.Ipv4, offer.Ipv6);

@@ -73,7 +73,7 @@ public static class ControlApiServer
         WebApplication app = builder.Build();
         ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Diode.Tunnel.Daemon.ControlApi");
         var dispatcher = new ControlDispatcher(
-            ControlRouteTable.Build(app.Services.GetRequiredService<IControlBackend>(), app.Lifetime.ApplicationStopping),
+            () => ControlRouteTable.Build(app.Services.GetRequiredService<IControlBackend>(), app.Lifetime.ApplicationStopping),
             logger);
         app.Services.GetRequiredService<SocketOwner>();
         app.Run(dispatcher.InvokeAsync);

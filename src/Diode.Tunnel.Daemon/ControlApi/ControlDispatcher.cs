@@ -9,14 +9,14 @@ namespace Diode.Tunnel.Daemon.ControlApi;
 /// <summary>One request: guard, find the route, check access, run it, and turn every failure into a typed error.</summary>
 internal sealed class ControlDispatcher
 {
-    private readonly Dictionary<(string Method, string Path), ControlRoute> _routes;
-    private readonly HashSet<string> _paths;
+    private readonly Lazy<Dictionary<(string Method, string Path), ControlRoute>> _routes;
     private readonly ILogger _logger;
 
-    internal ControlDispatcher(IReadOnlyList<ControlRoute> routes, ILogger logger)
+    /// <param name="routes">Makes the routes when the first request comes: with what they read and write that is a tenth of a start.</param>
+    /// <param name="logger">Where refusals and faults go.</param>
+    internal ControlDispatcher(Func<IReadOnlyList<ControlRoute>> routes, ILogger logger)
     {
-        _routes = routes.ToDictionary(route => (route.Method, route.Path));
-        _paths = [.. routes.Select(route => route.Path)];
+        _routes = new(() => routes().ToDictionary(route => (route.Method, route.Path)));
         _logger = logger;
     }
 
@@ -31,9 +31,9 @@ internal sealed class ControlDispatcher
         }
 
         string path = context.Request.Path.Value ?? "";
-        if (!_routes.TryGetValue((context.Request.Method, path), out ControlRoute? route))
+        if (!_routes.Value.TryGetValue((context.Request.Method, path), out ControlRoute? route))
         {
-            bool wrongMethod = _paths.Contains(path);
+            bool wrongMethod = _routes.Value.Keys.Any(key => key.Path == path);
             await FailAsync(
                 context,
                 wrongMethod ? 405 : 404,

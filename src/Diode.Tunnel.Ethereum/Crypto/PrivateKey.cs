@@ -20,6 +20,13 @@ public sealed class PrivateKey : IDisposable
     private readonly byte[] _scalar;
     private bool _disposed;
 
+    // n, big-endian (SEC 2 §2.4.1).
+    private static ReadOnlySpan<byte> Order =>
+    [
+        0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE,
+        0xBA, 0xAE, 0xDC, 0xE6, 0xAF, 0x48, 0xA0, 0x3B, 0xBF, 0xD2, 0x5E, 0x8C, 0xD0, 0x36, 0x41, 0x41,
+    ];
+
     private PrivateKey(byte[] scalar, PublicKey publicKey)
     {
         _scalar = scalar;
@@ -50,12 +57,12 @@ public sealed class PrivateKey : IDisposable
     public static bool TryFromBytes(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out PrivateKey? key)
     {
         key = null;
-        if (bytes.Length != Length || !Secp256k1.TryReadScalar(bytes, out BigInteger scalar))
+        if (bytes.Length != Length || !IsInRange(bytes))
         {
             return false;
         }
 
-        key = new PrivateKey(bytes.ToArray(), CreatePublicKey(bytes, scalar));
+        key = new PrivateKey(bytes.ToArray(), CreatePublicKey(bytes));
         return true;
     }
 
@@ -126,12 +133,18 @@ public sealed class PrivateKey : IDisposable
         return $"private key of {Address}";
     }
 
-    private static PublicKey CreatePublicKey(ReadOnlySpan<byte> bytes, BigInteger scalar)
+    // Not by big numbers: a program that has a provider would load and start that library for a comparison, which takes milliseconds.
+    private static bool IsInRange(ReadOnlySpan<byte> scalar)
+    {
+        return scalar.IndexOfAnyExcept((byte)0) >= 0 && scalar.SequenceCompareTo(Order) < 0;
+    }
+
+    private static PublicKey CreatePublicKey(ReadOnlySpan<byte> bytes)
     {
         Span<byte> encoded = stackalloc byte[PublicKey.UncompressedLength];
         return Secp256k1Provider.Current is ISecp256k1 provider && provider.TryCreatePublicKey(bytes, encoded)
             ? new PublicKey(encoded)
-            : new PublicKey(new FixedPointCombMultiplier().Multiply(Secp256k1.Generator, scalar));
+            : new PublicKey(new FixedPointCombMultiplier().Multiply(Secp256k1.Generator, Secp256k1.ToInteger(bytes)));
     }
 
     private bool TrySign(ISecp256k1 provider, in Hash256 digest, out Signature65 signature)

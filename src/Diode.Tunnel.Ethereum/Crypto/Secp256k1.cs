@@ -24,13 +24,6 @@ internal static class Secp256k1
     /// <summary>The field prime p.</summary>
     public static BigInteger Prime { get; } = Parameters.Curve.Field.Characteristic;
 
-    /// <summary>Reads a scalar of 32 bytes in 1..n-1.</summary>
-    public static bool TryReadScalar(ReadOnlySpan<byte> bytes, out BigInteger scalar)
-    {
-        scalar = ToInteger(bytes);
-        return scalar.SignValue > 0 && scalar.CompareTo(Order) < 0;
-    }
-
     /// <summary>The curve point with this x and parity of y; false when x is not on the curve.</summary>
     public static bool TryDecompress(BigInteger x, bool odd, out ECPoint? point)
     {
