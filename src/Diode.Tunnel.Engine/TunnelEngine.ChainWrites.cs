@@ -212,10 +212,10 @@ public sealed partial class TunnelEngine
     {
         ChainFleetSource? held = _chainFleets.FirstOrDefault(f => action.Contract is null ? _chainFleets.Count == 1 : f.Name == action.Contract);
         bool isAddress = ChainFleetId.TryParse(action.Contract, out ChainFleetId id);
-        if (held?.Members.Name is { } bound || (id.Name is { } && (bound = id.Name) is not null))
+        if ((held?.Members.Name ?? id.Name) is { } name)
         {
             throw new TunnelException(
-                $"The members of this fleet are what the name {bound} stands for.", $"Give all of them: diode-tunnel bns register {bound} 0x…", "BAD_REQUEST");
+                $"The members of this fleet are what the name {name} stands for.", $"Give all of them: diode-tunnel bns register {name} 0x…", "BAD_REQUEST");
         }
 
         if (held is null && !isAddress)

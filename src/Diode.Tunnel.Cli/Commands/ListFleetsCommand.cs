@@ -9,12 +9,12 @@ internal static class ListFleetsCommand
 {
     internal static Command Create(CliShell shell)
     {
-        var contract = new Argument<string?>("CONTRACT")
+        var contract = new Argument<string?>("CONTRACT|NAME")
         {
-            Description = "A fleet contract, 0x… or CHAIN:0x…, joined or not: show its devices.",
+            Description = "A fleet contract (0x… or CHAIN:0x…) or a name (NAME.diode), joined or not: show its devices.",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        return shell.Handle(new Command("list", "Show the fleets this device knows, or the devices of a contract.") { contract }, async (parsed, run, cancellationToken) =>
+        return shell.Handle(new Command("list", "Show the fleets this device knows, or the devices of a contract or a name.") { contract }, async (parsed, run, cancellationToken) =>
         {
             if (parsed.GetValue(contract) is { } address)
             {

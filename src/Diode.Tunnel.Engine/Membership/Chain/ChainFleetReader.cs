@@ -68,7 +68,7 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
                 return new(last, null);
             }
 
-            if (await ConfirmUnchangedAsync(members.Contract, last, heads, cancel).ConfigureAwait(false) is { } unchanged)
+            if (await ConfirmUnchangedAsync(members, last, heads, cancel).ConfigureAwait(false) is { } unchanged)
             {
                 return new(unchanged, null);
             }
@@ -121,37 +121,6 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
         }
 
         return ReadAgreed(agreement, lists, account.Value?.StorageRoot);
-    }
-
-    // Who would hide a change here could as well hide the block that it is in: it takes as many either way.
-    private async Task<ChainFleetReading?> ConfirmUnchangedAsync(Address fleet, ChainFleetReading last, Heads heads, CancellationToken cancel)
-    {
-        if (last.LastChange is not { } change || last.ReadAt < change + SettledBlocks)
-        {
-            return null;
-        }
-
-        ChainEndpoint[] there = [.. heads.Asked.Where((_, i) => heads.Told[i].IsOk && heads.Told[i].Value >= heads.Target)];
-        EvmResult<Hash256>[] told = await Task.WhenAll(there.Select(
-            e => e.Client.GetStorageAsync(fleet, StorageSlots.ChangeTracker, heads.Target, cancel).AsTask())).ConfigureAwait(false);
-        Hash256 expected = StorageSlots.At(change);
-        int agreeing = told.Count(t => t.IsOk && t.Value == expected);
-        if (agreeing < quorum)
-        {
-            return null;
-        }
-
-        for (int i = 0; i < there.Length; i++)
-        {
-            if (told[i].IsOk && told[i].Value != expected)
-            {
-                standings.Disagreed(there[i], $"it tells another last change of {fleet} than {agreeing} others");
-            }
-        }
-
-        string text = string.Create(
-            CultureInfo.InvariantCulture, $"{last.ReadText}; {agreeing} of {heads.All.Count} say at block {heads.Target} that nothing has changed since");
-        return last with { Block = heads.Target, Text = text };
     }
 
     // Zero: the contract keeps no such note.

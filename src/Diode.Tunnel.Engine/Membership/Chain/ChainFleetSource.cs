@@ -25,7 +25,8 @@ internal sealed class ChainFleetSource : IFleetSource
     private static readonly TimeSpan NameInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan RelayNameInterval = TimeSpan.FromHours(1);
 
-    // So long what a contract notes about its own changes is believed without looking at the rest.
+    // So long what a contract notes about its own changes is believed without looking at the rest; in a large fleet longer, because without
+    // proofs the rest is the whole list.
     private static readonly TimeSpan ThoroughInterval = TimeSpan.FromMinutes(10);
 
     private readonly string _path;
@@ -119,7 +120,7 @@ internal sealed class ChainFleetSource : IFleetSource
     public async ValueTask<bool> RefreshAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         FleetSnapshot? before = Current;
-        bool isThorough = now - _thorough >= ThoroughInterval;
+        bool isThorough = now - _thorough >= ThoroughInterval * (1 + ((_reading?.Devices.Length ?? 0) / 1000));
         EvmResult<ChainFleetReading> result = _reader is null
             ? new(null, $"no endpoint of chain '{Chain}' is configured")
             : await _reader.ReadAsync(Members, _reading, isThorough, cancellationToken).ConfigureAwait(false);
