@@ -82,6 +82,8 @@ public static class CliProgram
             WhoamiCommand.Create(shell),
             IpCommand.Create(shell),
             FleetCommand.Create(shell),
+            JoinCommand.Create(shell),
+            LeaveCommand.Create(shell),
             PublishCommand.Create(shell),
             UnpublishCommand.Create(shell),
             BindCommand.Create(shell),

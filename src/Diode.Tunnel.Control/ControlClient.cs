@@ -161,6 +161,19 @@ public sealed class ControlClient : IDisposable
             ControlJson.Default.NameEntry,
             cancellationToken);
 
+    /// <summary>The perimeter this device has joined.</summary>
+    public Task<PerimeterStatus> GetPerimeterAsync(CancellationToken cancellationToken = default) =>
+        GetAsync(ControlRoutes.Perimeter, ControlJson.Default.PerimeterStatus, cancellationToken);
+
+    /// <summary>Joins a perimeter.</summary>
+    public Task<PerimeterStatus> JoinPerimeterAsync(JoinPerimeterRequest request, CancellationToken cancellationToken = default) =>
+        PostAsync(
+            ControlRoutes.PerimeterJoin, request, ControlJson.Default.JoinPerimeterRequest, ControlJson.Default.PerimeterStatus, cancellationToken);
+
+    /// <summary>Leaves the perimeter.</summary>
+    public Task<OperationResult> LeavePerimeterAsync(CancellationToken cancellationToken = default) =>
+        PostAsync(ControlRoutes.PerimeterLeave, ControlJson.Default.OperationResult, cancellationToken);
+
     /// <summary>The publish rules in force.</summary>
     public Task<PublishList> ListPublishAsync(CancellationToken cancellationToken = default) =>
         GetAsync(ControlRoutes.Publish, ControlJson.Default.PublishList, cancellationToken);

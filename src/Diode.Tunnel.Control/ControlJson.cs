@@ -23,6 +23,8 @@ namespace Diode.Tunnel.Control;
 [JsonSerializable(typeof(ChainActionResult))]
 [JsonSerializable(typeof(NameRequest))]
 [JsonSerializable(typeof(NameEntry))]
+[JsonSerializable(typeof(PerimeterStatus))]
+[JsonSerializable(typeof(JoinPerimeterRequest))]
 [JsonSerializable(typeof(PublishList))]
 [JsonSerializable(typeof(AddPublishRequest))]
 [JsonSerializable(typeof(RemovePublishRequest))]

@@ -48,6 +48,15 @@ public static class ControlRoutes
     /// <summary>POST NameRequest → NameEntry.</summary>
     public const string ChainName = "/v1/chain/name";
 
+    /// <summary>GET → PerimeterStatus.</summary>
+    public const string Perimeter = "/v1/perimeter";
+
+    /// <summary>POST JoinPerimeterRequest → PerimeterStatus.</summary>
+    public const string PerimeterJoin = "/v1/perimeter/join";
+
+    /// <summary>POST → OperationResult.</summary>
+    public const string PerimeterLeave = "/v1/perimeter/leave";
+
     /// <summary>GET → PublishList.</summary>
     public const string Publish = "/v1/publish";
 

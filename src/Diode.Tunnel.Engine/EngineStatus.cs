@@ -73,6 +73,9 @@ public sealed record EngineStatus
     /// <summary>Local ports that lead to other devices.</summary>
     public IReadOnlyList<BindView> Binds { get; init; } = [];
 
+    /// <summary>The perimeter this device has joined; null if none.</summary>
+    public PerimeterView? Perimeter { get; init; }
+
     /// <summary>How names are resolved.</summary>
     public required NamesView Names { get; init; }
 
@@ -272,10 +275,17 @@ public sealed record PublishView(string Port, IReadOnlyList<string> To)
 
     /// <summary>How plain Diode devices may open it: <c>tls</c>, <c>tcp</c>, <c>udp</c>.</summary>
     public IReadOnlyList<string> Plain { get; init; } = [];
+
+    /// <summary>It is there because of the perimeter, not by hand.</summary>
+    public bool IsPerimeters { get; init; }
 }
 
 /// <summary>A local port that leads to a port of another device; <paramref name="Problem"/> is null while it listens.</summary>
-public sealed record BindView(int Local, string To, int Port, string Protocol, string? Problem);
+public sealed record BindView(int Local, string To, int Port, string Protocol, string? Problem)
+{
+    /// <summary>It is there because of the perimeter, not by hand.</summary>
+    public bool IsPerimeters { get; init; }
+}
 
 /// <summary>How names are resolved.</summary>
 public sealed record NamesView(string Mode, string? Through, IReadOnlyList<string> Upstreams);

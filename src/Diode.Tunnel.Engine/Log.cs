@@ -71,6 +71,12 @@ internal static partial class Log
     [LoggerMessage(1034, LogLevel.Information, "Writing to chain {Chain}: {Action}")]
     public static partial void ChainWrite(ILogger logger, string chain, string action);
 
+    [LoggerMessage(1035, LogLevel.Information, "The perimeter {Perimeter} says something new: {What}")]
+    public static partial void PerimeterRead(ILogger logger, string perimeter, string what);
+
+    [LoggerMessage(1036, LogLevel.Warning, "The perimeter {Perimeter} can't be read: {Reason}")]
+    public static partial void PerimeterNotRead(ILogger logger, string perimeter, string reason);
+
     [LoggerMessage(1040, LogLevel.Information, "Exit open: region {Region}, IPv4 by {Egress4}, IPv6 by {Egress6}")]
     public static partial void ExitOpened(ILogger logger, string region, string egress4, string egress6);
 

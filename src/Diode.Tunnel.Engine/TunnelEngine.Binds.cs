@@ -42,6 +42,12 @@ public sealed partial class TunnelEngine
             {
                 List<BindDefinition> binds = ReadBinds();
                 int removed = binds.RemoveAll(b => (b.Local != 0 ? b.Local : _up?.Binds.Find(b).Local ?? 0) == local);
+                if (removed == 0 && PerimeterBinds().Any(b => (b.Local != 0 ? b.Local : _up?.Binds.Find(b).Local ?? 0) == local))
+                {
+                    throw new TunnelException(
+                        $"Port {local} is bound because of the perimeter.", "Its operator can change that; or: sudo diode-tunnel leave", "CONFLICT");
+                }
+
                 if (removed == 0)
                 {
                     throw new TunnelException($"Port {local} is not bound.", "See: diode-tunnel bind list", "NOT_FOUND");
@@ -75,7 +81,7 @@ public sealed partial class TunnelEngine
 
     private void ApplyBinds()
     {
-        _up?.Binds.Apply(ReadBinds());
+        _up?.Binds.Apply([.. ReadBinds(), .. PerimeterBinds()]);
     }
 
     private PortBinds MakeBinds()
@@ -98,10 +104,10 @@ public sealed partial class TunnelEngine
     private List<BindView> MakeBindViews()
     {
         List<BindView> views = [];
-        foreach (BindDefinition bind in ReadBinds())
+        foreach ((BindDefinition bind, bool isPerimeters) in ReadBinds().Select(static b => (b, false)).Concat(PerimeterBinds().Select(static b => (b, true))))
         {
             (int local, string? problem) = _up is { } up ? up.Binds.Find(bind) : (bind.Local, "the tunnel is down");
-            views.Add(new BindView(local, bind.To, bind.Port, bind.Protocol.ToString().ToLowerInvariant(), problem));
+            views.Add(new BindView(local, bind.To, bind.Port, bind.Protocol.ToString().ToLowerInvariant(), problem) { IsPerimeters = isPerimeters });
         }
 
         return views;

@@ -74,6 +74,22 @@ public sealed partial class TunnelEngine
         }
     }
 
+    // What the user has joined by hand stays when the perimeter is left.
+    private async Task<FleetView> JoinChainFleetByHandAsync(ChainFleetId id, string? name, CancellationToken cancellation)
+    {
+        FleetView joined = await JoinChainFleetAsync(id, name, cancellation).ConfigureAwait(false);
+        await _loop.InvokeAsync(
+            () =>
+            {
+                if (_perimeter?.Fleet?.EndsWith(id.Contract.ToString(), StringComparison.Ordinal) == true)
+                {
+                    KeepPerimeter(static p => p with { Fleet = null });
+                }
+            },
+            cancellation).ConfigureAwait(false);
+        return joined;
+    }
+
     /// <summary>Joins the fleet of a contract. Nothing is kept unless it was read with enough assurance and lists this device.</summary>
     private async Task<FleetView> JoinChainFleetAsync(ChainFleetId id, string? name, CancellationToken cancellation)
     {
@@ -196,7 +212,7 @@ public sealed partial class TunnelEngine
     private void PollChainFleets()
     {
         long now = _time.GetTimestamp();
-        _chains.SetRelays(_relays.ReadyOwn);
+        _chains.SetRelays(ChainRelays());
         EndNames();
         bool hasNews = _chains.News != _chainNews && _time.GetElapsedTime(_lastChainPoll, now) >= NewsInterval;
         if (_chainFleets.Count == 0 || (now < _nextChainPoll && !hasNews) || _chainPoll is { IsCompleted: false })
@@ -278,10 +294,7 @@ public sealed partial class TunnelEngine
     private async Task CloseChainsAsync()
     {
         await _chainsStopped.CancelAsync().ConfigureAwait(false);
-        if (_chainPoll is { } poll)
-        {
-            await poll.ConfigureAwait(false);
-        }
+        await Task.WhenAll(_chainPoll ?? Task.CompletedTask, _perimeterPoll ?? Task.CompletedTask).ConfigureAwait(false);
 
         _chains.Dispose();
         _chainsStopped.Dispose();

@@ -78,7 +78,7 @@ public sealed partial class TunnelEngine
         string[] words = document.Split((char[]?)null, 3, StringSplitOptions.RemoveEmptyEntries);
         if (words.Length is 1 or 2 && ChainFleetId.TryParse(words[0], out ChainFleetId contract))
         {
-            return JoinChainFleetAsync(contract, words.Length == 2 ? words[1] : null, cancellation);
+            return JoinChainFleetByHandAsync(contract, words.Length == 2 ? words[1] : null, cancellation);
         }
 
         return _loop.InvokeAsync(
@@ -118,6 +118,13 @@ public sealed partial class TunnelEngine
         return _loop.InvokeAsync(
             () =>
             {
+                if (_perimeter is { Fleet: { } given } && _chainFleets.Find(f => given.EndsWith(f.Fleet.ToString(), StringComparison.Ordinal)) is { } held
+                    && (held.Name == fleet || string.Equals(held.Fleet.ToString(), fleet, StringComparison.OrdinalIgnoreCase)))
+                {
+                    throw new TunnelException(
+                        $"Fleet {held.Name} was joined because of the perimeter.", "Its operator can change that; or: sudo diode-tunnel leave", "CONFLICT");
+                }
+
                 if (!TryLeaveChainFleet(fleet))
                 {
                     _manifests.Remove(FindFleet(fleet).Operator);

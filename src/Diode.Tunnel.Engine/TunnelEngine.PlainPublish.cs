@@ -161,7 +161,7 @@ public sealed partial class TunnelEngine
     private void ApplyPublishRules()
     {
         PublishRules rules = ReadRules();
-        List<PortDefinition> definitions = ReadDefinitions();
+        List<PortDefinition> definitions = [.. ReadDefinitions(), .. PerimeterPorts()];
         _filter.SetPolicy(PublishPolicy.Create(
             [.. rules.Rules, .. definitions.Select(ToTunnelRule).OfType<PublishRule>()], Lookup));
 
@@ -222,6 +222,7 @@ public sealed partial class TunnelEngine
             views.Add(MakeView(definition));
         }
 
+        views.AddRange(PerimeterPorts().Select(p => MakeView(p) with { IsPerimeters = true }));
         return views;
     }
 

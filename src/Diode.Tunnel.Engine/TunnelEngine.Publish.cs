@@ -44,7 +44,14 @@ public sealed partial class TunnelEngine
                 PublishRules rules = ReadRules();
                 bool isPort = PublishPort.TryParse(port, out PublishPort parsed);
                 bool isDefined = isPort && RemoveDefinitions(parsed);
-                if (!isPort || (!isDefined && ReferenceEquals(rules.Without(parsed), rules)))
+                bool isPublished = isDefined || (isPort && !ReferenceEquals(rules.Without(parsed), rules));
+                if (!isPublished && isPort && parsed.First == parsed.Last && PerimeterPorts().Any(p => p.Ports[0].Destination == parsed.First))
+                {
+                    throw new TunnelException(
+                        $"Port {parsed.First} is published because of the perimeter.", "Its operator can change that; or: sudo diode-tunnel leave", "CONFLICT");
+                }
+
+                if (!isPublished)
                 {
                     throw new TunnelException($"'{port}' is not published.", "See: diode-tunnel publish list", "NOT_FOUND");
                 }

@@ -53,6 +53,7 @@ public sealed partial class TunnelEngine
             Binds = MakeBindViews(),
             Exit = MakeExitView(),
             Published = MakePublishViews(),
+            Perimeter = MakePerimeterView(),
             Names = MakeNamesView(),
             Health = MakeHealth(),
             Counters = MakeCounters(),
@@ -184,7 +185,7 @@ public sealed partial class TunnelEngine
             health.Add(new HealthView("DOWN", true, _problem, _problemHint.Length > 0 ? _problemHint : null));
         }
 
-        if (_relayUris.Count == 0)
+        if (OwnRelays().Count == 0)
         {
             health.Add(new HealthView(
                 "NO_RELAY", true, "No relay is configured, so no device can be reached.",
@@ -203,6 +204,7 @@ public sealed partial class TunnelEngine
         }
 
         AddTicketHealth(health);
+        AddPerimeterHealth(health);
         DateTimeOffset now = _time.GetUtcNow();
         foreach (FleetManifest fleet in _manifests.Fleets)
         {

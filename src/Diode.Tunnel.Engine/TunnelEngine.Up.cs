@@ -64,7 +64,7 @@ public sealed partial class TunnelEngine
         }
 
         // Connecting takes round trips: meanwhile the adapter is set up. What relays tell waits for this thread.
-        _relays.Configure(_relayUris);
+        _relays.Configure(OwnRelays());
         _relays.Start();
         ITunAdapter adapter = TunAdapterFactory.Open(new TunOptions
         {

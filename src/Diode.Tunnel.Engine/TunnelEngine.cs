@@ -292,6 +292,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         }
 
         LoadChainFleets();
+        LoadPerimeter();
 
         // The kill switch of a dead predecessor stays until this process has put its own in place. Where the state file is lost, nobody
         // knows whether an exit was wanted: it stays until the user opens it.
@@ -309,6 +310,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     {
         PollManifests();
         PollChainFleets();
+        PollPerimeter();
         if (_up is null)
         {
             return;

@@ -45,7 +45,7 @@ internal static class BindCommand
                 return;
             }
 
-            var table = new TextTable("LOCAL", "TO", "PORT", "PROTOCOL", "PROBLEM");
+            var table = new TextTable("LOCAL", "TO", "PORT", "PROTOCOL", "SET-BY", "PROBLEM");
             foreach (PortBind bind in list.Binds)
             {
                 table.Add(
@@ -53,6 +53,7 @@ internal static class BindCommand
                     bind.To,
                     bind.Port.ToString(CultureInfo.InvariantCulture),
                     Format.Word(bind.Protocol),
+                    PublishText.SetBy(bind.ByPerimeter),
                     bind.Problem);
             }
 

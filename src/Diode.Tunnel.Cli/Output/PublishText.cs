@@ -8,17 +8,21 @@ internal static class PublishText
 {
     internal static TextTable Rules(IEnumerable<PublishRule> rules)
     {
-        var table = new TextTable("PORT", "PROTOCOL", "TO", "SERVICE", "REACHED-BY");
+        var table = new TextTable("PORT", "PROTOCOL", "TO", "SERVICE", "REACHED-BY", "SET-BY");
         foreach (PublishRule rule in rules)
         {
             table.Add(
                 rule.Port?.ToString(CultureInfo.InvariantCulture) ?? "all", Format.Word(rule.Protocol), string.Join(',', rule.To),
                 rule.Target ?? "this device",
-                string.Join(',', rule.InTunnel ? rule.Plain.Prepend("tunnel") : rule.Plain));
+                string.Join(',', rule.InTunnel ? rule.Plain.Prepend("tunnel") : rule.Plain),
+                SetBy(rule.ByPerimeter));
         }
 
         return table;
     }
+
+    /// <summary>Who has set it.</summary>
+    internal static string SetBy(bool byPerimeter) => byPerimeter ? "perimeter" : "you";
 
     /// <summary>What the user should know of ports whose openers prove nothing; null if there are none.</summary>
     internal static string? ClearTextNote(IEnumerable<PublishRule> rules)

@@ -36,6 +36,11 @@ internal static class StatusText
             Line(writer, "offering", ExitText.Offering(offer));
         }
 
+        if (status.Perimeter is PerimeterStatus perimeter)
+        {
+            Line(writer, "perimeter", PerimeterText.Summary(perimeter, now));
+        }
+
         Line(writer, "version", status.Version);
     }
 

@@ -19,6 +19,9 @@ public sealed record PortBind
 
     /// <summary>Why it does not listen or why the last connection failed; null if all is well.</summary>
     public string? Problem { get; init; }
+
+    /// <summary>It is there because of the perimeter this device has joined, not by hand.</summary>
+    public bool ByPerimeter { get; init; }
 }
 
 /// <summary>The binds: <c>GET /v1/binds</c> and the outcome of a change.</summary>

@@ -50,6 +50,9 @@ public sealed record DaemonStatus
     /// <summary>What this device lets others reach.</summary>
     public IReadOnlyList<PublishRule> Publish { get; init => field = value ?? []; } = [];
 
+    /// <summary>The perimeter this device has joined; null if none.</summary>
+    public PerimeterStatus? Perimeter { get; init; }
+
     /// <summary>How names are resolved.</summary>
     public DnsStatus Dns { get; init => field = value ?? DnsStatus.Off; } = DnsStatus.Off;
 

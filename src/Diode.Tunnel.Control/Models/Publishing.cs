@@ -25,6 +25,9 @@ public sealed record PublishRule
 
     /// <summary>How plain Diode devices may open it: <c>tls</c>, and in clear text <c>tcp</c> and <c>udp</c>.</summary>
     public IReadOnlyList<string> Plain { get; init => field = value ?? []; } = [];
+
+    /// <summary>It is there because of the perimeter this device has joined, not by hand.</summary>
+    public bool ByPerimeter { get; init; }
 }
 
 /// <summary>One definition in the grammar of the Diode clients: <c>[host:]source[:destination[:protocol]]</c> and who may, with commas.</summary>

@@ -46,6 +46,11 @@ internal static class ControlRouteTable
             Post(ControlRoutes.ChainName, Look, "bns lookup", json.NameRequest, json.NameEntry,
                 RequestCheck.Check, (request, c) => backend.LookUpNameAsync(request, c).AsTask()),
 
+            Get(ControlRoutes.Perimeter, "join status", json.PerimeterStatus, c => backend.GetPerimeterAsync(c).AsTask()),
+            Post(ControlRoutes.PerimeterJoin, Change, "join", json.JoinPerimeterRequest, json.PerimeterStatus,
+                RequestCheck.Check, backend.JoinPerimeterAsync),
+            Do(ControlRoutes.PerimeterLeave, "leave", json.OperationResult, backend.LeavePerimeterAsync),
+
             Get(ControlRoutes.Publish, "publish list", json.PublishList, c => backend.ListPublishAsync(c).AsTask()),
             Post(ControlRoutes.PublishAdd, Change, "publish", json.AddPublishRequest, json.PublishList,
                 RequestCheck.Check, backend.AddPublishAsync),

@@ -149,6 +149,25 @@ internal sealed class EngineBackend(EngineHost host) : IControlBackend
     }
 
     /// <inheritdoc/>
+    public async ValueTask<PerimeterStatus> GetPerimeterAsync(CancellationToken cancellationToken)
+    {
+        return EngineModels.ToPerimeter((await StatusAsync(cancellationToken)).Perimeter);
+    }
+
+    /// <inheritdoc/>
+    public async Task<PerimeterStatus> JoinPerimeterAsync(JoinPerimeterRequest request, CancellationToken cancellationToken)
+    {
+        return EngineModels.ToPerimeter(await RunAsync(e => e.JoinPerimeterAsync(request.Contract, request.Chain, cancellationToken)));
+    }
+
+    /// <inheritdoc/>
+    public async Task<OperationResult> LeavePerimeterAsync(CancellationToken cancellationToken)
+    {
+        string left = await RunAsync(e => e.LeavePerimeterAsync(cancellationToken));
+        return new OperationResult { Message = $"Left perimeter {left}; what it had set on this device is taken back." };
+    }
+
+    /// <inheritdoc/>
     public async ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken)
     {
         return EngineModels.ToLedger(await RunAsync(e => e.GetLedgerAsync(cancellationToken)));

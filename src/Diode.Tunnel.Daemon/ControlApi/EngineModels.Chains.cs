@@ -77,6 +77,26 @@ internal static partial class EngineModels
         };
     }
 
+    internal static PerimeterStatus ToPerimeter(PerimeterView? view)
+    {
+        return view is null ? new PerimeterStatus() : new PerimeterStatus
+        {
+            Joined = true,
+            Chain = view.Chain,
+            Contract = view.Contract,
+            Effective = view.Effective,
+            Registered = view.IsRegistered,
+            InForce = view.IsInForce,
+            Verified = view.Verified,
+            Assurance = view.Assurance,
+            Problem = view.Problem,
+            Fleet = view.Fleet,
+            WireGuardKey = view.WireGuardKey,
+            Properties = [.. view.Values.Select(static v => new PerimeterProperty(v.Key, v.Value))],
+            Warnings = view.Warnings,
+        };
+    }
+
     internal static NameEntry ToEntry(BnsView view)
     {
         return new NameEntry

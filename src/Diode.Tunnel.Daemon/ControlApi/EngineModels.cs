@@ -37,6 +37,7 @@ internal static partial class EngineModels
             Peers = [.. status.Peers.Select(ToPeer)],
             Exit = ToExit(status.Exit),
             Publish = ToPublishList(status).Rules,
+            Perimeter = status.Perimeter is { } perimeter ? ToPerimeter(perimeter) : null,
             Dns = new DnsStatus { Mode = status.Names.Mode, Through = status.Names.Through, Upstreams = status.Names.Upstreams },
             Health = [.. status.Health.Select(static h => new HealthWarning
             {
@@ -160,6 +161,7 @@ internal static partial class EngineModels
                     _ => PublishProtocol.Tls,
                 },
                 Problem = b.Problem,
+                ByPerimeter = b.IsPerimeters,
             })],
         };
     }
@@ -230,6 +232,7 @@ internal static partial class EngineModels
             Target = view.Target,
             InTunnel = view.InTunnel,
             Plain = view.Plain,
+            ByPerimeter = view.IsPerimeters,
         };
     }
 

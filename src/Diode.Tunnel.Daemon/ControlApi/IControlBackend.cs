@@ -62,6 +62,15 @@ public interface IControlBackend
     /// <summary>What a name service holds about a name.</summary>
     ValueTask<NameEntry> LookUpNameAsync(NameRequest request, CancellationToken cancellationToken);
 
+    /// <summary>The perimeter this device has joined.</summary>
+    ValueTask<PerimeterStatus> GetPerimeterAsync(CancellationToken cancellationToken);
+
+    /// <summary>Joins a perimeter; what it says is in force when it returns.</summary>
+    Task<PerimeterStatus> JoinPerimeterAsync(JoinPerimeterRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Leaves the perimeter: what it brought is taken back.</summary>
+    Task<OperationResult> LeavePerimeterAsync(CancellationToken cancellationToken);
+
     /// <summary>What this device pays relays, by relay.</summary>
     ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken);
 

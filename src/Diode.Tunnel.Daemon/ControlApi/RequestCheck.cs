@@ -68,6 +68,12 @@ internal static class RequestCheck
         OptionalText("contract", request.Contract);
     }
 
+    internal static void Check(JoinPerimeterRequest request)
+    {
+        Text("contract", request.Contract);
+        OptionalText("chain", request.Chain);
+    }
+
     internal static void Check(LeaveFleetRequest request) => Text("fleet", request.Fleet);
 
     internal static void Check(AddPublishRequest request)

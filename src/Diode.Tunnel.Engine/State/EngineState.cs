@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Diode.Tunnel.Engine.Perimeters;
 using Diode.Tunnel.Platform.Storage;
 
 namespace Diode.Tunnel.Engine.State;
@@ -35,6 +36,9 @@ internal sealed record EngineState(bool WantUp = true)
     /// Last address of each relay that is configured by name: with the kill switch on, names cannot be resolved before a relay is reached.
     /// </summary>
     public IReadOnlyDictionary<string, string> RelayAddresses { get; init => field = value ?? NoAddresses; } = NoAddresses;
+
+    /// <summary>The perimeter this device has joined, null if none.</summary>
+    public PerimeterState? Perimeter { get; init; }
 
     /// <summary>The exit in use, null when off.</summary>
     public ExitChoice? Exit { get; init; }

@@ -1,9 +1,11 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Text;
 using System.Text.Json;
 using Diode.Tunnel.Ethereum.Abi;
 using Diode.Tunnel.Ethereum.Contracts;
 using Diode.Tunnel.Ethereum.Proofs;
+using Diode.Tunnel.Ethereum.Sapphire;
 
 namespace Diode.Tunnel.Ethereum.JsonRpc;
 
@@ -13,7 +15,8 @@ namespace Diode.Tunnel.Ethereum.JsonRpc;
 /// </summary>
 /// <param name="rpc">How the chain is asked.</param>
 /// <param name="pageSize">Members asked for at a time; fewer where answers are bounded.</param>
-public sealed class EvmClient(JsonRpcClient rpc, int pageSize = EvmClient.PageSize)
+/// <param name="namesOwnBlocks">Whether the chain names its blocks by the hash of the header; Oasis runtimes do not.</param>
+public sealed class EvmClient(JsonRpcClient rpc, int pageSize = EvmClient.PageSize, bool namesOwnBlocks = true)
 {
     /// <summary>Members asked for at a time over HTTP.</summary>
     public const int PageSize = 1000;
@@ -33,13 +36,36 @@ public sealed class EvmClient(JsonRpcClient rpc, int pageSize = EvmClient.PageSi
             : Fail<ulong>(reply);
     }
 
-    /// <summary>The header of a block, the newest for null; its hash is computed, not believed.</summary>
+    /// <summary>The header of a block, the newest for null; its hash is computed, not believed, unless the chain has other names for blocks.</summary>
     public async ValueTask<EvmResult<EvmHeader>> GetHeaderAsync(ulong? number, CancellationToken cancel)
     {
         JsonRpcReply reply = await CallAsync("eth_getBlockByNumber", $"[{Block(number)},false]", cancel).ConfigureAwait(false);
         return reply.IsNull ? new(null, $"no block {number}")
-            : reply.IsResult && EvmHeader.TryRead(reply.Json, out EvmHeader? header) && (number is null || header.Number == number) ? new(header, null)
+            : reply.IsResult && TryReadHeader(reply.Json, out EvmHeader? header) && (number is null || header.Number == number) ? new(header, null)
             : Fail<EvmHeader>(reply);
+    }
+
+    /// <summary>The key that confidential calls are encrypted to, as this endpoint tells it.</summary>
+    public async ValueTask<EvmResult<CallDataKey>> GetCallDataKeyAsync(CancellationToken cancel)
+    {
+        JsonRpcReply reply = await CallAsync("oasis_callDataPublicKey", "[]", cancel).ConfigureAwait(false);
+        return reply.IsResult && CallDataKey.TryRead(reply.Json, out CallDataKey key) ? new(key, null) : Fail<CallDataKey>(reply);
+    }
+
+    /// <summary>Asks a signed confidential query; what comes back is for <see cref="SapphireEnvelope.ReadReply"/>.</summary>
+    /// <param name="query">The query.</param>
+    /// <param name="packed">The same as <see cref="SapphireQuery.Pack"/> gave it.</param>
+    /// <param name="cancel">Gives up.</param>
+    public async ValueTask<EvmResult<byte[]>> QueryAsync(SapphireQuery query, ReadOnlyMemory<byte> packed, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(query);
+        JsonRpcReply reply = await CallAsync(
+            "eth_call",
+            $"[{{\"from\":\"{query.From}\",\"to\":\"{query.To}\",\"gas\":\"{EthereumJson.Quantity(query.GasLimit)}\","
+                + $"\"gasPrice\":\"{EthereumJson.Quantity((ulong)query.GasPrice)}\",\"value\":\"{EthereumJson.Quantity((ulong)query.Value)}\","
+                + $"\"data\":\"{EthereumJson.Data(packed.Span)}\"}},\"latest\"]",
+            cancel).ConfigureAwait(false);
+        return reply.IsResult && EthereumJson.TryReadData(reply.Json.Span, out byte[]? result) ? new(result, null) : Fail<byte[]>(reply);
     }
 
     /// <summary>Calls a function that changes nothing.</summary>
@@ -175,6 +201,9 @@ public sealed class EvmClient(JsonRpcClient rpc, int pageSize = EvmClient.PageSi
     }
 
     private static string Block(ulong? number) => number is { } known ? $"\"{EthereumJson.Quantity(known)}\"" : "\"latest\"";
+
+    private bool TryReadHeader(ReadOnlyMemory<byte> json, [NotNullWhen(true)] out EvmHeader? header) =>
+        namesOwnBlocks ? EvmHeader.TryRead(json, out header) : EvmHeader.TryReadTold(json, out header);
 
     private static EvmResult<T> Fail<T>(in JsonRpcReply reply) => reply.Outcome switch
     {

@@ -82,6 +82,27 @@ public sealed record EvmHeader(ulong Number, Hash256 Hash, Hash256 ParentHash, H
         return true;
     }
 
+    /// <summary>
+    /// Reads the answer of a chain whose blocks are not named by this RLP (Oasis runtimes name theirs by a header of their own). The hash is as
+    /// told, and the state root is zero: nothing can be proven under such a header, it only serves to agree on a block.
+    /// </summary>
+    public static bool TryReadTold(ReadOnlyMemory<byte> json, [NotNullWhen(true)] out EvmHeader? header)
+    {
+        header = null;
+        using JsonDocument? document = EthereumJson.TryParse(json);
+        if (document is not { RootElement: { ValueKind: JsonValueKind.Object } root }
+            || !EthereumJson.TryGetData(root, "hash", Hash256.Length, out byte[]? hash)
+            || !EthereumJson.TryGetData(root, "parentHash", Hash256.Length, out byte[]? parent)
+            || !EthereumJson.TryGetQuantity(root, "number", out ulong number)
+            || !EthereumJson.TryGetQuantity(root, "timestamp", out ulong time))
+        {
+            return false;
+        }
+
+        header = new EvmHeader(number, new Hash256(hash), new Hash256(parent), default, time);
+        return true;
+    }
+
     // Length 0: a quantity, shortest form. -1: data of any length.
     private static bool TryWrite(RlpWriter writer, JsonElement root, string name, int length)
     {

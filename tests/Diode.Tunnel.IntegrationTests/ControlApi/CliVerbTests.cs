@@ -38,6 +38,10 @@ public sealed class CliVerbTests
     [InlineData("exit offer --region DE --ipv6 off", "offer de  False", "offering nothing")]
     [InlineData("exit unoffer", "unoffer", "offering nothing")]
     [InlineData("bns lookup my-first-name --chain av", "name my-first-name av ", "my-first-name belongs to 0x1111111111111111111111111111111111111111")]
+    [InlineData("join 0xabc", "join 0xabc ", "sapphire:0x6666666666666666666666666666666666666666, in force, verified")]
+    [InlineData("join av:0xabc --chain glmr", "join av:0xabc glmr", "decides   0x7777777777777777777777777777777777777777")]
+    [InlineData("join status", "perimeter", "sshd: not applied")]
+    [InlineData("leave", "leave", "left")]
     [InlineData("version", "status", "9.9.9")]
     public async Task Verb_reaches_the_backend(string line, string call, string output)
     {

@@ -23,6 +23,20 @@ internal sealed class RecordingBackend : IControlBackend
         Members = [new FleetMember { Device = ServerDevice, Label = "server", Roles = ["exit"], Ipv4 = "100.64.0.2", Ipv6 = "fd00::2" }],
     };
 
+    private static readonly PerimeterStatus s_perimeter = new()
+    {
+        Joined = true,
+        Chain = "sapphire",
+        Contract = "0x6666666666666666666666666666666666666666",
+        Effective = "0x7777777777777777777777777777777777777777",
+        Registered = true,
+        InForce = true,
+        Verified = DateTimeOffset.UnixEpoch,
+        Assurance = "2 of 2 endpoints agree",
+        Properties = [new PerimeterProperty("public", "8080:80")],
+        Warnings = ["sshd: not applied"],
+    };
+
     private readonly Channel<ControlEvent> _events = Channel.CreateUnbounded<ControlEvent>();
 
     internal ConcurrentQueue<string> Calls { get; } = new();
@@ -138,6 +152,14 @@ internal sealed class RecordingBackend : IControlBackend
         new(Answer($"verify {request.Document}", request.Document.Contains("good", StringComparison.Ordinal)
             ? new FleetVerification { Valid = true, Fleet = s_fleet }
             : new FleetVerification { Valid = false, Reason = "the signature is of another key" }));
+
+    public ValueTask<PerimeterStatus> GetPerimeterAsync(CancellationToken cancellationToken) => new(Answer("perimeter", s_perimeter));
+
+    public Task<PerimeterStatus> JoinPerimeterAsync(JoinPerimeterRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(Answer($"join {request.Contract} {request.Chain}", s_perimeter));
+
+    public Task<OperationResult> LeavePerimeterAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(Answer("leave", new OperationResult { Message = "left" }));
 
     public ValueTask<TicketLedger> GetTicketsAsync(CancellationToken cancellationToken) => new(Answer("tickets", Tickets(null)));
 

@@ -18,6 +18,13 @@ public sealed record ChainAccess(string Prefix, ulong ChainId, IReadOnlyList<Uri
         ["av"] = 31337,
     };
 
+    // Sapphire and its test network: confidential, and blocks are named by the runtime's own header.
+    private const ulong Sapphire = 23294;
+    private const ulong SapphireTestnet = 23295;
+
+    /// <summary>Whether it is a runtime of Oasis: blocks have names of their own, and there are no proofs.</summary>
+    public bool IsOasis => ChainId is Sapphire or SapphireTestnet;
+
     /// <summary>About how long the chain takes for a block; of an unknown one a guess.</summary>
     public TimeSpan BlockTime => TimeSpan.FromSeconds(ChainId switch
     {

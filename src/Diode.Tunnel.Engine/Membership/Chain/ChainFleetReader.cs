@@ -149,10 +149,17 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
     /// <summary>Several such calls, all at one block.</summary>
     public async Task<EvmResult<EvmResult<byte[]>[]>> CallAllAsync(ChainCall[] calls, CancellationToken cancel)
     {
+        EvmResult<(EvmResult<byte[]> Answer, string Assurance)[]> answers = await AskAllAsync(calls, cancel).ConfigureAwait(false);
+        return answers.IsOk ? new([.. answers.Value.Select(static a => a.Answer)], null) : answers.As<EvmResult<byte[]>[]>();
+    }
+
+    /// <summary>The same, with how each answer is known.</summary>
+    public async Task<EvmResult<(EvmResult<byte[]> Answer, string Assurance)[]>> AskAllAsync(ChainCall[] calls, CancellationToken cancel)
+    {
         EvmResult<Agreement> agreed = await AgreeAsync(cancel).ConfigureAwait(false);
         if (!agreed.IsOk)
         {
-            return agreed.As<EvmResult<byte[]>[]>();
+            return agreed.As<(EvmResult<byte[]>, string)[]>();
         }
 
         using var slots = new SemaphoreSlim(CallsAtOnce);
@@ -161,7 +168,7 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
             await slots.WaitAsync(cancel).ConfigureAwait(false);
             try
             {
-                return (await AskAsync(agreed.Value, call, cancel).ConfigureAwait(false)).Answer;
+                return await AskAsync(agreed.Value, call, cancel).ConfigureAwait(false);
             }
             finally
             {
@@ -175,9 +182,10 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
         EvmResult<byte[]>[] answers = await Task.WhenAll(agreement.Group.Select(
             e => e.Client.CallContractAsync(call.To, call.Data, agreement.Header.Number, cancel, call.From).AsTask())).ConfigureAwait(false);
 
-        // A refusal is an answer, too: its words may differ, what counts is that the chain says no.
+        // A refusal is an answer, too: its words may differ, what counts is that the chain says no, and the one word that means something.
         IGrouping<string, EvmResult<byte[]>>? best = answers.Where(static a => a.IsOk || a.IsRefusal)
-            .GroupBy(static a => a.IsOk ? Convert.ToHexString(a.Value) : "refused").MaxBy(static g => g.Count());
+            .GroupBy(a => a.IsOk ? Convert.ToHexString(a.Value) : call.Refusal is { } word && a.Failure.Contains(word, StringComparison.Ordinal) ? word : "refused")
+            .MaxBy(static g => g.Count());
         if (best is null || best.Count() < quorum)
         {
             string reason = answers.Select(static a => a.Failure).FirstOrDefault(static f => f is not null) ?? "they contradict each other";
@@ -225,16 +233,18 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
         EvmResult<EvmHeader>[] headers = await Task.WhenAll(asked.Select((e, i) => told[i].IsOk
             ? e.Client.GetHeaderAsync(target, cancel).AsTask()
             : Task.FromResult(new EvmResult<EvmHeader>(null, "silent")))).ConfigureAwait(false);
-        IGrouping<Hash256, int>? best = Enumerable.Range(0, asked.Length)
+
+        // Of chains with other names for blocks the hash says nothing about the rest: all of it has to be the same.
+        IGrouping<EvmHeader, int>? best = Enumerable.Range(0, asked.Length)
             .Where(i => headers[i].IsOk)
-            .GroupBy(i => headers[i].Value!.Hash)
+            .GroupBy(i => headers[i].Value!)
             .MaxBy(static g => g.Count());
         if (best is null || best.Count() < quorum)
         {
             return new(null, $"the {noun}s disagree about block {target}: {best?.Count() ?? 0} of {all.Count} agree, {quorum} have to");
         }
 
-        ChainEndpoint[] others = [.. asked.Where((_, i) => headers[i].IsOk && headers[i].Value!.Hash != best.Key)];
+        ChainEndpoint[] others = [.. asked.Where((_, i) => headers[i].IsOk && headers[i].Value! != best.Key)];
         foreach (ChainEndpoint other in others)
         {
             standings.Disagreed(other, $"it has another block {target} than {best.Count()} others");
@@ -464,4 +474,5 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
 /// <param name="To">The contract.</param>
 /// <param name="Data">Call data.</param>
 /// <param name="From">Who seems to call; null for nobody.</param>
-internal readonly record struct ChainCall(Address To, byte[] Data, Address? From = null);
+/// <param name="Refusal">A word in a refusal that those who refuse have to agree on; null for none.</param>
+internal readonly record struct ChainCall(Address To, byte[] Data, Address? From = null, string? Refusal = null);

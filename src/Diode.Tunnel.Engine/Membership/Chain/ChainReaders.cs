@@ -101,14 +101,15 @@ internal sealed class ChainReaders : IDisposable
         HttpJsonRpcTransport transport = new(uri, HttpTimeout);
         JsonRpcClient client = new(chain.ChainId, [transport]);
         _owned.AddRange([client, transport]);
-        return new ChainEndpoint(transport.Name, new EvmClient(client));
+        return new ChainEndpoint(transport.Name, new EvmClient(client, namesOwnBlocks: !chain.IsOasis));
     }
 
     // The client holds nothing that must be given back; it goes with the session.
     private ChainEndpoint Open(ChainAccess chain, IChainRelay relay)
     {
         RelayRpcTransport transport = new(relay, chain.Prefix, RelayTimeout);
-        return new ChainEndpoint(transport.Name, new EvmClient(new JsonRpcClient(chain.ChainId, [transport]), RelayRpcTransport.PageSize))
+        return new ChainEndpoint(transport.Name, new EvmClient(
+            new JsonRpcClient(chain.ChainId, [transport]), RelayRpcTransport.PageSize, namesOwnBlocks: !chain.IsOasis))
         {
             Relay = relay.Relay,
             SlotsPerProof = RelayRpcTransport.SlotsPerProof,

@@ -1,0 +1,253 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using Diode.Tunnel.Edge.Identity;
+using Diode.Tunnel.Engine.Membership.Chain;
+using Diode.Tunnel.Engine.PlainPeers;
+using Diode.Tunnel.Ethereum;
+
+namespace Diode.Tunnel.Engine.Perimeters;
+
+/// <summary>
+/// What the properties of a perimeter mean for this device. Text of a contract: whatever is not in form is left out and named in
+/// <see cref="Warnings"/>, nothing throws. Immutable and pure.
+/// </summary>
+internal sealed class PerimeterSettings
+{
+    /// <summary>Most ports, binds and relays that are taken from a contract.</summary>
+    public const int MostItems = 128;
+
+    private static readonly char[] ListSeparators = [',', ' ', '\t', '\r', '\n'];
+    private readonly List<string> _warnings = [];
+
+    private PerimeterSettings()
+    {
+    }
+
+    /// <summary>Nothing is set.</summary>
+    public static PerimeterSettings Empty { get; } = new();
+
+    /// <summary>Published ports, one each; numbers differ.</summary>
+    public ImmutableArray<PortDefinition> Ports { get; private set; } = [];
+
+    /// <summary>Local ports that lead to other devices; local numbers differ.</summary>
+    public ImmutableArray<BindDefinition> Binds { get; private set; } = [];
+
+    /// <summary>Relays besides those of the configuration.</summary>
+    public ImmutableArray<RelayUri> Relays { get; private set; } = [];
+
+    /// <summary>The fleet to be in; null for none, or for everybody's.</summary>
+    public ChainFleetId? Fleet { get; private set; }
+
+    /// <summary>The WireGuard configuration; null where there is none.</summary>
+    public WgQuickText? WireGuard { get; private set; }
+
+    /// <summary>What was left out and why; key first.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
+
+    /// <summary>Reads the properties.</summary>
+    /// <param name="values">By key, as a contract has them.</param>
+    /// <param name="ownPort">The tunnel's own port, which can't be published.</param>
+    public static PerimeterSettings Read(IReadOnlyDictionary<string, string> values, ushort ownPort)
+    {
+        var settings = new PerimeterSettings();
+        settings.ReadFleet(Text(values, "fleet"));
+        settings.ReadPorts(values, ownPort);
+        settings.ReadBinds(Text(values, "bind"));
+        settings.ReadRelays(Text(values, "diodeaddrs"));
+        settings.ReadWireGuard(Text(values, "wireguard"));
+        settings.ReadOthers(values);
+        return settings;
+    }
+
+    private static string Text(IReadOnlyDictionary<string, string> values, string key) => values.GetValueOrDefault(key)?.Trim() ?? "";
+
+    private void Warn(string key, string text) => _warnings.Add($"{key}: {text}");
+
+    private void ReadFleet(string text)
+    {
+        if (text.Length == 0)
+        {
+            return;
+        }
+
+        if (!ChainFleetId.TryParse(text, out ChainFleetId fleet))
+        {
+            Warn("fleet", $"'{text}' is no address of a contract");
+        }
+        else if (fleet.Contract != PublishedPorts.EverybodysFleet)
+        {
+            Fleet = fleet;
+        }
+    }
+
+    // Protected means: members of the perimeter's fleet. Without one it is this device's fleets, never everybody.
+    private void ReadPorts(IReadOnlyDictionary<string, string> values, ushort ownPort)
+    {
+        ImmutableArray<PortDefinition>.Builder ports = ImmutableArray.CreateBuilder<PortDefinition>();
+        HashSet<ushort> numbers = [];
+        foreach (PublishMode mode in (PublishMode[])[PublishMode.Private, PublishMode.Protected, PublishMode.Public])
+        {
+            string key = mode.ToString().ToLowerInvariant();
+            foreach (string token in Text(values, key).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+            {
+                if (!PortDefinition.TryParse(mode, token, out PortDefinition? definition, out string? problem)
+                    || (mode == PublishMode.Protected && definition is { Addresses.IsEmpty: true, Names.IsEmpty: true } && Fleet is { } fleet
+                        && !PortDefinition.TryParse(mode, $"{token},{fleet.Contract}", out definition, out problem)))
+                {
+                    Warn(key, $"{token}: {problem}");
+                    continue;
+                }
+
+                foreach (PortDefinition port in definition.Split())
+                {
+                    ushort number = port.Ports[0].Destination;
+                    if (number == ownPort)
+                    {
+                        Warn(key, string.Create(CultureInfo.InvariantCulture, $"port {number} is the tunnel's own"));
+                    }
+                    else if (numbers.Count >= MostItems)
+                    {
+                        Warn(key, string.Create(CultureInfo.InvariantCulture, $"port {number}: more than {MostItems} ports"));
+                    }
+                    else if (!numbers.Add(number))
+                    {
+                        // Named twice, the stricter of them counts: they are read in that order.
+                        Warn(key, string.Create(CultureInfo.InvariantCulture, $"port {number} is published twice; the stricter one counts"));
+                    }
+                    else
+                    {
+                        ports.Add(port);
+                    }
+                }
+            }
+        }
+
+        Ports = ports.ToImmutable();
+    }
+
+    private void ReadBinds(string text)
+    {
+        ImmutableArray<BindDefinition>.Builder binds = ImmutableArray.CreateBuilder<BindDefinition>();
+        foreach (string token in text.Split(ListSeparators, StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!BindDefinition.TryParse(token, out BindDefinition? bind, out string? problem))
+            {
+                Warn("bind", problem);
+            }
+            else if (binds.Count >= MostItems)
+            {
+                Warn("bind", $"{token}: more than {MostItems}");
+            }
+            else if (binds.Contains(bind) || binds.Any(b => b.Local != 0 && b.Local == bind.Local))
+            {
+                Warn("bind", $"{token}: the local port is used twice");
+            }
+            else
+            {
+                binds.Add(bind);
+            }
+        }
+
+        Binds = binds.ToImmutable();
+    }
+
+    private void ReadRelays(string text)
+    {
+        ImmutableArray<RelayUri>.Builder relays = ImmutableArray.CreateBuilder<RelayUri>();
+        foreach (string token in text.Split(ListSeparators, StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!RelayUri.TryParse(token, out RelayUri? relay))
+            {
+                // Without its key anybody on the way could pose as it.
+                Warn("diodeaddrs", $"'{token}' does not say who the relay is: diode://0x…@host:port");
+            }
+            else if (relays.Count >= MostItems)
+            {
+                Warn("diodeaddrs", $"'{token}': more than {MostItems}");
+            }
+            else if (!relays.Contains(relay))
+            {
+                relays.Add(relay);
+            }
+        }
+
+        Relays = relays.ToImmutable();
+    }
+
+    private void ReadWireGuard(string text)
+    {
+        if (text.Length == 0)
+        {
+            return;
+        }
+
+        WireGuard = WgQuickText.TryRead(text);
+        Warn("wireguard", WireGuard is null
+            ? "it is no configuration of wg-quick"
+            : "not applied: devices that are members of this device's fleets are reached by the tunnel itself, at their virtual addresses"
+                + (WireGuard.HasCommands ? "; its commands are not run" : ""));
+    }
+
+    private void ReadOthers(IReadOnlyDictionary<string, string> values)
+    {
+        if (Text(values, "sshd").Length > 0)
+        {
+            Warn("sshd", "not applied: there is no SSH server in this program; publish the machine's own instead, for example private 22:22:tls,0x…");
+        }
+
+        if (IsOn("socksd", Text(values, "socksd")))
+        {
+            Warn("socksd", "not applied: there is no SOCKS server in this program; devices have virtual addresses and names instead");
+        }
+
+        if (IsOn("debug", Text(values, "debug")))
+        {
+            Warn("debug", "not applied: the log level is set on this machine");
+        }
+
+        ReadExtra(Text(values, "extra_config"));
+    }
+
+    private bool IsOn(string key, string text)
+    {
+        switch (text.ToLowerInvariant())
+        {
+            case "" or "false" or "0" or "off" or "no":
+                return false;
+            case "true" or "1" or "on" or "yes":
+                return true;
+            default:
+                Warn(key, $"'{text}' is neither true nor false");
+                return false;
+        }
+    }
+
+    private void ReadExtra(string text)
+    {
+        if (text.Length == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = 16 });
+            if (document.RootElement.ValueKind == JsonValueKind.Object)
+            {
+                foreach (JsonProperty member in document.RootElement.EnumerateObject().Where(static m => m.Value.ValueKind != JsonValueKind.Null).Take(MostItems))
+                {
+                    Warn("extra_config", $"{member.Name} is not applied: settings of this program are made on this machine");
+                }
+
+                return;
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // Reported below. Names that are not valid UTF-16 are noticed when they are read.
+        }
+
+        Warn("extra_config", "it is no JSON object");
+    }
+}
