@@ -20,6 +20,7 @@ namespace Diode.Tunnel.Engine;
 public sealed partial class TunnelEngine
 {
     private const string PerimeterChain = "sapphire";
+    private const int MostPerimeterWarnings = 20;
 
     private static readonly TimeSpan PerimeterInterval = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan PerimeterTimeout = TimeSpan.FromSeconds(25);
@@ -212,7 +213,7 @@ public sealed partial class TunnelEngine
         {
             _loop.TryPost(() => NotePerimeterProblem($"reading it took more than {PerimeterTimeout.TotalSeconds:0} s"));
         }
-        catch (Exception e) when (e is OperationCanceledException or TunnelException or IOException)
+        catch (Exception e) when (e is OperationCanceledException or TunnelException or IOException or UnauthorizedAccessException)
         {
             // Stopping, overloaded, or a full disk: the next round tries again.
             _loop.TryPost(() => NotePerimeterProblem(e.Message));
@@ -368,10 +369,16 @@ public sealed partial class TunnelEngine
     }
 
     /// <summary>The perimeter's ports, without those the user has published by hand.</summary>
-    private IEnumerable<PortDefinition> PerimeterPorts() => _perimeterSettings.Ports.Where(p => !IsPublishedByHand(p.Ports[0].Destination));
+    private List<PortDefinition> PerimeterPorts()
+    {
+        HashSet<ushort> byHand = PublishedByHand();
+        return [.. _perimeterSettings.Ports.Where(p => !byHand.Contains(p.Ports[0].Destination))];
+    }
 
-    private bool IsPublishedByHand(ushort number) =>
-        ReadDefinitions().Exists(d => d.Ports[0].Destination == number) || ReadRules().Rules.Any(r => r.Port.First == number && r.Port.Last == number);
+    // Rules for ranges and for all ports are meant besides, not instead.
+    private HashSet<ushort> PublishedByHand() => _perimeterSettings.Ports.IsEmpty
+        ? []
+        : [.. ReadDefinitions().Select(static d => d.Ports[0].Destination), .. ReadRules().Rules.Where(static r => r.Port.First == r.Port.Last).Select(static r => r.Port.First)];
 
     private IEnumerable<BindDefinition> PerimeterBinds()
     {
@@ -395,7 +402,7 @@ public sealed partial class TunnelEngine
     {
         var warnings = new List<string>(_perimeterSettings.Warnings);
         warnings.AddRange(_perimeterUnread.Select(static u => $"not read this time, the value before counts: {u}"));
-        warnings.AddRange(_perimeterSettings.Ports.Where(p => IsPublishedByHand(p.Ports[0].Destination)).Select(static p => string.Create(
+        warnings.AddRange(_perimeterSettings.Ports.Except(PerimeterPorts()).Select(static p => string.Create(
             CultureInfo.InvariantCulture, $"{p.Mode.ToString().ToLowerInvariant()}: port {p.Ports[0].Destination} is published by hand, which counts")));
         warnings.AddRange(_perimeterSettings.Binds.Except(PerimeterBinds()).Select(static b => $"bind: {b} is bound by hand, which counts"));
         warnings.AddRange(_perimeterSettings.Ports.SelectMany(static p => p.Names).Distinct().Where(n => Lookup(n).Count == 0)
@@ -457,6 +464,12 @@ public sealed partial class TunnelEngine
                 null));
         }
 
-        health.AddRange(PerimeterWarnings().Select(static w => new HealthView("PERIMETER_SETTING", false, w, "See: diode-tunnel join status")));
+        List<string> warnings = PerimeterWarnings();
+        health.AddRange(warnings.Take(MostPerimeterWarnings).Select(static w => new HealthView("PERIMETER_SETTING", false, w, "See: diode-tunnel join status")));
+        if (warnings.Count > MostPerimeterWarnings)
+        {
+            health.Add(new HealthView(
+                "PERIMETER_SETTING", false, $"{warnings.Count - MostPerimeterWarnings} more settings of the perimeter are not in force", "See: diode-tunnel join status"));
+        }
     }
 }

@@ -17,6 +17,7 @@ internal sealed class PerimeterSettings
     /// <summary>Most ports, binds and relays that are taken from a contract.</summary>
     public const int MostItems = 128;
 
+    private const int LongestWarning = 300;
     private static readonly char[] ListSeparators = [',', ' ', '\t', '\r', '\n'];
     private readonly List<string> _warnings = [];
 
@@ -62,7 +63,14 @@ internal sealed class PerimeterSettings
 
     private static string Text(IReadOnlyDictionary<string, string> values, string key) => values.GetValueOrDefault(key)?.Trim() ?? "";
 
-    private void Warn(string key, string text) => _warnings.Add($"{key}: {text}");
+    // What a contract can make long is cut; beyond any sense in number, too.
+    private void Warn(string key, string text)
+    {
+        if (_warnings.Count < MostItems)
+        {
+            _warnings.Add($"{key}: {(text.Length <= LongestWarning ? text : text[..LongestWarning] + "…")}");
+        }
+    }
 
     private void ReadFleet(string text)
     {
@@ -243,9 +251,9 @@ internal sealed class PerimeterSettings
                 return;
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
-            // Reported below. Names that are not valid UTF-16 are noticed when they are read.
+            // Reported below. Text that is not valid UTF-16 is noticed here or there.
         }
 
         Warn("extra_config", "it is no JSON object");

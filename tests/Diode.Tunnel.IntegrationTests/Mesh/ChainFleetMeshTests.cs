@@ -106,13 +106,13 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         ChainLab.StartLiar(world, intruder.Address);
         intruder.Stop();
         string[] more = world.AddRelays(
-            ["berlin", "chicago"], name => ["--chain", $"av=http://{MeshWorld.Web}:{(name == "relay" ? ChainLab.LiarPort : ChainLab.NodePort)}"]);
+            ["berlin", "delhi", "chicago"], name => ["--chain", $"av=http://{MeshWorld.Web}:{(name == "relay" ? ChainLab.LiarPort : ChainLab.NodePort)}"]);
         string liar = $"relay {MeshWorld.RelayAddress}:41046";
         string contract = ChainLab.Deploy(world);
         MeshDevice[] devices = [laptop, server, intruder];
         foreach (MeshDevice device in devices)
         {
-            device.RelayUri = string.Join(',', [world.RelayUri, .. more]);
+            device.RelayUri = string.Join(',', world.RelayUri, more[0], more[2]);
             device.Launch();
         }
 
@@ -146,6 +146,8 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         Assert.Contains("contradicted by " + liar, laptop.Check("fleet", "verify", "av:" + contract), StringComparison.Ordinal);
         Assert.DoesNotContain(status.Peers, p => p.Device == intruder.Address);
 
+        JoinPerimeter(world, server, laptop, more[1]);
+
         // A removal is seen through the relays in time.
         double asked = Now();
         ChainLab.Send(world, contract, DeployedContract.Encode("SetDeviceAllowlist(address,bool)", Address.Parse(laptop.Address), false));
@@ -163,6 +165,31 @@ public sealed class ChainFleetMeshTests(ITestOutputHelper output)
         // One is not enough: what is known stays, and how old that is can be seen.
         world.Stop("berlin");
         server.WaitStatus("cached", static s => s.Fleets.Any(static f => f.Assurance.Contains("cached at", StringComparison.Ordinal)));
+    }
+
+    /// <summary>What a perimeter says reaches the packet filter and the relays, and leaving takes it back.</summary>
+    private static void JoinPerimeter(MeshWorld world, MeshDevice server, MeshDevice laptop, string fourthRelay)
+    {
+        const string Set = "setDeviceProperty(address,string,string)";
+        string perimeter = ChainLab.Deploy(world, "Perimeter", AbiText.Encode("address,string", Address.Parse(ChainLab.Operator), "office"));
+        Address device = Address.Parse(server.Address);
+        Assert.Contains("does not know this device (DNE)", server.Cli("join", "av:" + perimeter).Output, StringComparison.Ordinal);
+        ChainLab.Send(world, perimeter, DeployedContract.Encode("createDevice(address,string,string,string,string)", device, "server", "", "", ""));
+        ChainLab.Send(world, perimeter, DeployedContract.Encode(Set, device, "protected", "80"));
+        ChainLab.Send(world, perimeter, DeployedContract.Encode(Set, device, "diodeaddrs", fourthRelay));
+        server.Serve("web", "80");
+        string[] curl = ["curl", "-s", "-m", "2", "-o", "/dev/null", $"http://{server.Ipv4}/"];
+        Assert.NotEqual(0, world.Net.Run("laptop", curl).ExitCode);
+        Assert.Contains("in force", server.Check("join", perimeter, "--chain", "av"), StringComparison.Ordinal);
+        Assert.Contains("perimeter", server.Check("publish", "list"), StringComparison.Ordinal);
+        Assert.Equal(0, world.Net.Run("laptop", curl).ExitCode);
+        server.WaitStatus("the perimeter's relay is connected", static s => s.Relays.Count(static r => r.State == RelayState.Connected) == 4);
+
+        // Who names a relay to a device has no say in what that device believes about chains.
+        Assert.Contains("of 3 relays agree", server.Check("join", perimeter, "--chain", "av"), StringComparison.Ordinal);
+        server.Check("leave");
+        Assert.NotEqual(0, world.Net.Run("laptop", curl).ExitCode);
+        server.WaitStatus("its relay is gone", static s => s.Relays.Count == 3);
     }
 
     private static double Now() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).TotalSeconds;

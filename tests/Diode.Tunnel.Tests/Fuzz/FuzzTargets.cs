@@ -10,6 +10,7 @@ using Diode.Tunnel.Engine.Names;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
+using Diode.Tunnel.Ethereum.Sapphire;
 using Diode.Tunnel.Platform.Tls;
 using Diode.Tunnel.Relay.RelayPeers;
 using Diode.Tunnel.Testing.Relay;
@@ -51,10 +52,24 @@ internal static class FuzzTargets
             Assert.Equal(decoded, RlpReader.IsWellFormed(input));
             Assert.True(!decoded || RlpItem.TryDecode(item!.Encode(), out _));
         },
+        ["sapphire"] = Sapphire,
         ["tickets"] = () => ReadTicket,
         ["tls-client-hello"] = TlsServer,
         ["wireguard"] = WireGuardReceiver,
     };
+
+    private static Action<byte[]> Sapphire()
+    {
+        Assert.True(SapphireEnvelope.TryCreate([9, .. new byte[31]], 1, Enumerable.Repeat((byte)7, 32).ToArray(), new byte[15], out SapphireEnvelope? envelope));
+        return input =>
+        {
+            // Nobody but the runtime can make an answer, nor a refusal that counts.
+            SapphireReply reply = envelope.ReadReply(input);
+            Assert.False(reply.IsOk || reply.IsRefusal);
+            _ = SapphireReply.FromPlain(input);
+            new CborReader(input).TrySkip();
+        };
+    }
 
     private static void ReadDns(byte[] input)
     {
