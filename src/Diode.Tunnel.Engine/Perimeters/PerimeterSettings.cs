@@ -4,7 +4,6 @@ using System.Text.Json;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Engine.PlainPeers;
-using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Perimeters;
 
