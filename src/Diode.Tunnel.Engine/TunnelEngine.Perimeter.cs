@@ -43,7 +43,7 @@ public sealed partial class TunnelEngine
     /// <exception cref="TunnelException">It can't be read with enough assurance, or does not know this device.</exception>
     public async Task<PerimeterView> JoinPerimeterAsync(string contract, string? chainName, CancellationToken cancellation)
     {
-        if (!ChainFleetId.TryParse(contract, out ChainFleetId id))
+        if (!ChainFleetId.TryParse(contract, out ChainFleetId id) || id.Name is not null)
         {
             throw new TunnelException(
                 $"'{contract}' is no address of a perimeter contract.", "For example: diode-tunnel join 0x…, or with its chain: diode-tunnel join sapphire:0x…", "BAD_REQUEST");

@@ -78,7 +78,7 @@ internal sealed class PerimeterSettings
             return;
         }
 
-        if (!ChainFleetId.TryParse(text, out ChainFleetId fleet))
+        if (!ChainFleetId.TryParse(text, out ChainFleetId fleet) || fleet.Name is not null)
         {
             Warn("fleet", $"'{text}' is no address of a contract");
         }

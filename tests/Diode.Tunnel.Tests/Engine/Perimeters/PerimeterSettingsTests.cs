@@ -27,12 +27,13 @@ public sealed class PerimeterSettingsTests
     [InlineData("")]
     [InlineData("0x6000000000000000000000000000000000000000")]
     [InlineData("0x60")]
+    [InlineData("my-first-name.diode")]
     public void Protected_never_means_everybody(string fleet)
     {
         PerimeterSettings settings = Read(("protected", "5900"), ("fleet", fleet));
         Assert.Null(settings.Fleet);
         Assert.Equal("5900:5900", Assert.Single(settings.Ports).ToString());
-        Assert.Equal(fleet == "0x60" ? ["fleet: '0x60' is no address of a contract"] : [], settings.Warnings);
+        Assert.Equal(fleet.Length is 0 or 42 ? [] : [$"fleet: '{fleet}' is no address of a contract"], settings.Warnings);
     }
 
     [Fact]
