@@ -8,8 +8,8 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 /// <param name="Client">How it is asked.</param>
 internal sealed record ChainEndpoint(string Name, EvmClient Client)
 {
-    /// <summary>Most slots that one answer may prove.</summary>
-    public int SlotsPerProof { get; init; } = 200;
+    /// <summary>Most slots that one answer may prove: half a second of work for a busy node.</summary>
+    public int SlotsPerProof { get; init; } = 100;
 
     /// <summary>The relay that it is; null for an address of the configuration.</summary>
     public Address? Relay { get; init; }
