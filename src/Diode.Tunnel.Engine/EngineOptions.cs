@@ -64,6 +64,9 @@ public sealed record EngineOptions
     /// <summary>How long the members of a contract count while the chain can't be read. Default 3 days.</summary>
     public TimeSpan ChainStaleness { get; init; } = TimeSpan.FromDays(3);
 
+    /// <summary>The block that Diode L1 is followed from, <c>NUMBER=0x…</c>; null for the public chain's. Another one makes another chain.</summary>
+    public string? L1Anchor { get; init; }
+
     /// <summary>
     /// Name services that <c>NAME.diode</c> is looked up at, the first that knows it counts: chains, or <c>CHAIN=0x…</c> for another contract
     /// than the usual one. Default none.

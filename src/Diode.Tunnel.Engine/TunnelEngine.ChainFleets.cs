@@ -1,7 +1,9 @@
 using System.Globalization;
 using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Membership.Chain;
+using Diode.Tunnel.Engine.Membership.DiodeL1;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.BlockQuick;
 using Diode.Tunnel.Platform.Storage;
 
 namespace Diode.Tunnel.Engine;
@@ -35,12 +37,22 @@ public sealed partial class TunnelEngine
 
     private void OpenChains()
     {
-        if (ChainAccess.TryParse(_options.Chains, out IReadOnlyList<ChainAccess> chains) is { } problem)
+        if (ChainAccess.TryParse(_options.Chains, out IReadOnlyList<ChainAccess> chains) is { } wrong)
         {
-            throw new TunnelException(problem + ".", "Example: --chain glmr=https://rpc.example --chain glmr=https://other.example");
+            throw new TunnelException(wrong + ".", "Example: --chain glmr=https://rpc.example --chain glmr=https://other.example");
         }
 
-        _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted);
+        BlockQuickRules rules = BlockQuickRules.DiodeL1;
+        if (_options.L1Anchor is { } text)
+        {
+            rules = TrustedBlock.TryParse(text, out TrustedBlock anchor)
+                ? rules with { Anchor = anchor }
+                : throw new TunnelException($"'{text}' is not NUMBER=0x… with the number and the hash of a block.", "Correct l1Anchor in the configuration.");
+        }
+
+        var trusted = new TrustedBlockFile(Path.Combine(_options.StateDirectory, TrustedBlockFile.FileName), WriteFleetFile, rules.Anchor);
+        DiodeFollowing diode = new(rules, trusted, problem => Log.ManifestProblem(_logger, problem));
+        _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted, diode);
         OpenNameServices();
         OpenDirectories();
     }
@@ -64,7 +76,7 @@ public sealed partial class TunnelEngine
         var problems = new List<string>();
         _chainFleets = ChainFleetSource.Load(
             FleetFolder,
-            chain => _chains.Find(chain) is { } access ? _chains.ReaderOf(access) : null,
+            chain => _chains.Find(chain) is { } access ? _chains.FleetReaderOf(access) : null,
             WriteFleetFile,
             _options.ChainStaleness,
             problems);
@@ -102,7 +114,8 @@ public sealed partial class TunnelEngine
                 {
                     throw new TunnelException(
                         $"Fleet {source.Members} does not let this device in ({source.Current.AssuranceText}).",
-                        id.Name is null ? $"Ask its operator to allow {_keys.Device}." : $"Ask the name's owner to register it for {_keys.Device}, too.",
+                        (id.Name is null ? $"Ask its operator to allow {_keys.Device}." : $"Ask the name's owner to register it for {_keys.Device}, too.")
+                            + (source.IsProvenByOne ? " On Diode L1 that counts a few minutes later, when its block is final." : ""),
                         "BAD_MANIFEST");
                 }
 
@@ -163,7 +176,7 @@ public sealed partial class TunnelEngine
         string label = name ?? id.Name ?? string.Concat("f", id.Contract.ToString().AsSpan(2, 9));
         return FleetLabel.IsValid(label)
             ? new ChainFleetSource(
-                chain.Prefix, members, label, _chains.ReaderOf(chain), FleetFolder, WriteFleetFile, _options.ChainStaleness)
+                chain.Prefix, members, label, _chains.FleetReaderOf(chain), FleetFolder, WriteFleetFile, _options.ChainStaleness)
             : throw new TunnelException($"'{label}' cannot name a fleet: {FleetLabel.Rule}.", code: "BAD_REQUEST");
     }
 
@@ -204,7 +217,9 @@ public sealed partial class TunnelEngine
         {
             throw new TunnelException(
                 $"Fleet {source.Members} can't be read from chain '{source.Chain}': {source.Problem}.",
-                $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays, or trust fewer by --chain-quorum.",
+                source.IsProvenByOne
+                    ? "It takes a relay that serves Diode L1; add one by --relays."
+                    : $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays, or trust fewer by --chain-quorum.",
                 "BAD_MANIFEST");
         }
     }
@@ -227,6 +242,7 @@ public sealed partial class TunnelEngine
         Dictionary<Address, string> claimed = _mesh.Peers.Values.Where(static p => p.Hello?.HostName is { Length: > 0 })
             .ToDictionary(static p => p.Device, static p => p.Hello!.HostName!);
         claimed[_keys.Device] = Environment.MachineName;
+        _chains.SetKnown([_keys.Device, .. _mesh.Knocks, .. _addressed, .. _mesh.Peers.Keys]);
         foreach (ChainFleetSource source in _chainFleets)
         {
             source.SetClaimedNames(claimed);
@@ -296,6 +312,7 @@ public sealed partial class TunnelEngine
         await _chainsStopped.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_chainPoll ?? Task.CompletedTask, _perimeterPoll ?? Task.CompletedTask).ConfigureAwait(false);
 
+        _chains.DiodeL1?.Save();
         _chains.Dispose();
         _chainsStopped.Dispose();
     }

@@ -81,6 +81,9 @@ public sealed record DaemonOptions
     /// <summary>How long the members of a contract count while the chain can't be read, hours.</summary>
     public int ChainStaleness { get; init; } = 72;
 
+    /// <summary>The block that Diode L1 is followed from, <c>NUMBER=0x…</c>; null = the public chain's.</summary>
+    public string? L1Anchor { get; init; }
+
     /// <summary>Whether to ask relays for deflated frames.</summary>
     public bool CompressRelays { get; init; }
 
@@ -139,6 +142,8 @@ public sealed record DaemonOptions
                 (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),
             new("chain-staleness", "HOURS", "How long the members of a contract count while the chain can't be read (default 72).", false,
                 (o, v) => o with { ChainStaleness = OptionText.Number(v[0], 1, 8760) }),
+            new("l1-anchor", "NUMBER=HASH", "Block that Diode L1 is followed from, for private chains (default: the public chain's).", false,
+                (o, v) => o with { L1Anchor = v[0] }),
             new("paths", "WAYS", "Ways to peers: auto, relay (peers do not learn this machine's addresses) or stream (no UDP; default auto).", false,
                 (o, v) => o with { Paths = OptionText.Paths(v[0]) }),
             new("udp-port", "PORT", "UDP port for direct paths; another if it is taken, 0 = any (default 41042).", false,

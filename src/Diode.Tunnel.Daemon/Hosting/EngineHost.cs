@@ -72,6 +72,7 @@ internal sealed class EngineHost(DaemonOptions options, ILoggerFactory loggers, 
             ChainQuorum = options.ChainQuorum,
             NameServices = options.NameServices,
             ExitDirectories = options.ExitDirectories,
+            L1Anchor = options.L1Anchor,
             ChainStaleness = TimeSpan.FromHours(options.ChainStaleness),
             Version = ProgramVersion.Text,
         };

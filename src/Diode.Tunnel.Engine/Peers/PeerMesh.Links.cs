@@ -1,11 +1,18 @@
 using Diode.Tunnel.Engine.ControlChannel;
 using Diode.Tunnel.Engine.Relays;
+using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Peers;
 
 /// <content>Ports that other devices open, and the control channel's events.</content>
 internal sealed partial class PeerMesh
 {
+    private const int MaxKnocks = 64;
+    private readonly List<Address> _knocks = [];
+
+    /// <summary>Devices that were refused for being in no fleet known here, as relays say; the newest last.</summary>
+    public IReadOnlyList<Address> Knocks => _knocks;
+
     /// <summary>
     /// Answers a port request. Only fleet devices get in. The source is still the relay's claim: the tunnel port proves itself by the
     /// WireGuard key, the control port by the certificate.
@@ -29,6 +36,7 @@ internal sealed partial class PeerMesh
             // The wording of plain Diode clients (diode-edge §3.6).
             relay.Reject(request, $"device {request.Source} is not in the allow list");
             Log.PortRefused(logger, request.Source.ToString(), request.Name);
+            NoteKnock(request.Source);
             return;
         }
 
@@ -51,6 +59,17 @@ internal sealed partial class PeerMesh
                 Lookup(peer, time.GetTimestamp());
             }
         }
+    }
+
+    private void NoteKnock(Address device)
+    {
+        _knocks.Remove(device);
+        if (_knocks.Count == MaxKnocks)
+        {
+            _knocks.RemoveAt(0);
+        }
+
+        _knocks.Add(device);
     }
 
     /// <summary>Gives the bytes of a control port to its channel.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using Diode.Tunnel.Ethereum;
+using Diode.Tunnel.Ethereum.Rlp;
 
 namespace Diode.Tunnel.Engine.Relays;
 
@@ -33,4 +34,11 @@ internal interface IChainRelay
     /// <param name="block">Gets the number of each, null when the session ends; runs on another thread.</param>
     /// <returns>False: not asked.</returns>
     bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block);
+
+    /// <summary>Sends a command without prefix, which Diode L1 answers (diode-edge §3.4).</summary>
+    /// <param name="command">Name of the command.</param>
+    /// <param name="arguments">Writes what follows the name.</param>
+    /// <param name="done">Gets the encoded items that follow the word <c>response</c>, or why there are none; runs on another thread.</param>
+    /// <returns>False: not asked.</returns>
+    bool CallDiode(string command, Action<RlpWriter> arguments, Action<string?, byte[]?> done) => false;
 }

@@ -5,11 +5,11 @@ using Diode.Tunnel.Ethereum.Rlp;
 
 namespace Diode.Tunnel.Engine.Relays;
 
-/// <content>Chains read through the relay (diode-edge §3.5). What comes back is the relay's word: texts of up to one frame.</content>
+/// <content>Chains read through the relay (diode-edge §3.4, §3.5, §3.13). What comes back is the relay's word, up to one frame of it.</content>
 internal sealed partial class RelayConnection : IChainRelay
 {
-    // By request: which value of the answer is wanted, and by whom.
-    private readonly Dictionary<uint, (int Index, Action<string?, byte[]?> Done)> _chainCalls = [];
+    // By request: which value of the answer is wanted (null: all of them, encoded), and by whom.
+    private readonly Dictionary<uint, (int? Index, Action<string?, byte[]?> Done)> _chainCalls = [];
     private readonly Dictionary<ulong, Action<ulong?>> _blockReaders = [];
 
     /// <inheritdoc/>
@@ -22,6 +22,10 @@ internal sealed partial class RelayConnection : IChainRelay
     /// <inheritdoc/>
     public bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done) =>
         Ask(() => _session.RequestChain(prefix, "sendmetatransaction", rlp => rlp.WriteBytes(request)), 1, done);
+
+    /// <inheritdoc/>
+    public bool CallDiode(string command, Action<RlpWriter> arguments, Action<string?, byte[]?> done) =>
+        Ask(() => _session.RequestChain("", command, arguments), null, done);
 
     /// <inheritdoc/>
     public bool SubscribeBlocks(string prefix, ulong chainId, Action<ulong?> block)
@@ -49,7 +53,7 @@ internal sealed partial class RelayConnection : IChainRelay
         }
     }
 
-    private bool Ask(Func<uint> send, int index, Action<string?, byte[]?> done)
+    private bool Ask(Func<uint> send, int? index, Action<string?, byte[]?> done)
     {
         lock (_gate)
         {
@@ -87,13 +91,13 @@ internal sealed partial class RelayConnection : IChainRelay
 
     private bool TryAnswerChainCall(uint requestId, in EdgeReply reply)
     {
-        if (!_chainCalls.Remove(requestId, out (int Index, Action<string?, byte[]?> Done) call))
+        if (!_chainCalls.Remove(requestId, out (int? Index, Action<string?, byte[]?> Done) call))
         {
             return false;
         }
 
         RlpReader values = reply.Values;
-        byte[]? answer = null;
+        byte[]? answer = reply.IsError || call.Index is not null ? null : values.Remaining.ToArray();
         for (int i = 0; !reply.IsError && i <= call.Index; i++)
         {
             answer = values.TryReadBytes(out ReadOnlySpan<byte> value) ? value.ToArray() : null;

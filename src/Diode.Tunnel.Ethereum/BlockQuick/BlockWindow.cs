@@ -68,6 +68,9 @@ public sealed class BlockWindow
         return true;
     }
 
+    /// <summary>A window of its own with the same final blocks and nothing else.</summary>
+    public BlockWindow Copy() => new([.. _final], _threshold);
+
     /// <summary>
     /// Adds a block and finalises what it decides. True also for a block that is known or not above the last final one: it is
     /// ignored. False when its parent is unknown (a fork from a block that lost, or a gap), when its number is not the one after

@@ -16,6 +16,9 @@ public static class StorageSlots
     /// <summary>Accountant of a fleet.</summary>
     public static readonly Hash256 FleetAccountant = At(2);
 
+    /// <summary>Devices of a fleet that lists them (our contract): length here, elements by <see cref="Element"/>.</summary>
+    public static readonly Hash256 FleetDevices = At(8);
+
     /// <summary>Owner of a drive or an identity.</summary>
     public static readonly Hash256 GroupOwner = At(51);
 

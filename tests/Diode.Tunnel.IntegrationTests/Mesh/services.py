@@ -4,6 +4,7 @@ services.py web PORT...              GET / answers with the caller's address; GE
                                      PUT with the SHA-256 of what arrived. Prints "web CALLER".
                                      GET /blob/N answers with N bytes, /sha/N with their SHA-256.
 services.py udpecho PORT             sends datagrams back.
+services.py forward ADDRESS PORT SOCKET   carries connections to a Unix socket: to a server outside of the network.
 services.py sink PORT                accepts TCP connections and never reads.
 services.py dns ADDRESS NAME=IPV4... A records on port 53/udp of one address. Prints "dns ADDRESS CALLER NAME".
 """
@@ -97,6 +98,35 @@ def serve_names(own, names):
             pass
 
 
+def carry(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def forward(address, port, path):
+    listener = socket.create_server((address, port))
+    print("ready", flush=True)
+    while True:
+        near, _ = listener.accept()
+        far = socket.socket(socket.AF_UNIX)
+        try:
+            far.connect(path)
+        except OSError:
+            near.close()
+            continue
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=carry, args=pair, daemon=True).start()
+
+
 if sys.argv[1] == "web":
     servers = [Web(("::", int(port)), Handler) for port in sys.argv[2:]]
     print("ready", flush=True)
@@ -110,6 +140,8 @@ elif sys.argv[1] == "udpecho":
     while True:
         datagram, sender = echo.recvfrom(65535)
         echo.sendto(datagram, sender)
+elif sys.argv[1] == "forward":
+    forward(sys.argv[2], int(sys.argv[3]), sys.argv[4])
 elif sys.argv[1] == "sink":
     listener = socket.create_server(("", int(sys.argv[2])))
     print("ready", flush=True)

@@ -15,7 +15,7 @@ namespace Diode.Tunnel.Engine.Membership.Chain;
 /// <param name="endpoints">The independent endpoints there are at the moment.</param>
 /// <param name="quorum">How many endpoints have to agree, at least 1.</param>
 /// <param name="standings">Who of them is believed.</param>
-internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoints, int quorum, EndpointStandings standings)
+internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>> endpoints, int quorum, EndpointStandings standings) : IFleetReader
 {
     // Devices that too few endpoints list are proven too, but not any number of inventions: this many times what one answer proves.
     private const int DoubtfulAnswers = 5;
@@ -34,18 +34,17 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
     private const ulong SettledBlocks = 12;
     private static readonly Hash256 One = StorageSlots.At(1);
 
-    /// <summary>Whether there are relays among the endpoints: they are paid for what they carry.</summary>
+    /// <inheritdoc/>
     public bool UsesRelays => endpoints().Any(static e => e.Relay is not null);
+
+    /// <inheritdoc/>
+    public ChainFleetReader Names => this;
 
     /// <summary>
     /// Reads the contract. Without a new block that costs nothing but the block's number; with one the contract's own note of its last
     /// change is asked for first, then the root of its storage, and only then the devices.
     /// </summary>
-    /// <param name="members">The contract, or the name.</param>
-    /// <param name="last">What was read before; its block is never undercut.</param>
-    /// <param name="isThorough">Take nothing for granted but what is proven: a contract might keep its note badly.</param>
-    /// <param name="cancel">Gives up.</param>
-    /// <returns>The reading, or why there is none.</returns>
+    /// <inheritdoc/>
     public async Task<EvmResult<ChainFleetReading>> ReadAsync(
         ChainMembers members, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
     {

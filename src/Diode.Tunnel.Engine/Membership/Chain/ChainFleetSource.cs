@@ -31,7 +31,7 @@ internal sealed class ChainFleetSource : IFleetSource
 
     private readonly string _path;
     private readonly StateFileWriter _write;
-    private readonly ChainFleetReader? _reader;
+    private readonly IFleetReader? _reader;
     private readonly TimeSpan _staleness;
     private ChainFleetReading? _reading;
     private DateTimeOffset _verified;
@@ -51,7 +51,7 @@ internal sealed class ChainFleetSource : IFleetSource
     /// <param name="writer">How files are replaced.</param>
     /// <param name="staleness">How long a reading that can't be confirmed counts.</param>
     public ChainFleetSource(
-        string chain, ChainMembers members, string name, ChainFleetReader? reader, string folder, StateFileWriter writer, TimeSpan staleness)
+        string chain, ChainMembers members, string name, IFleetReader? reader, string folder, StateFileWriter writer, TimeSpan staleness)
     {
         (Chain, Members, Name) = (chain, members, name);
         _reader = reader;
@@ -78,6 +78,9 @@ internal sealed class ChainFleetSource : IFleetSource
     /// <summary>Whether reading it moves bytes that relays are paid for.</summary>
     public bool UsesRelays => _reader is { UsesRelays: true };
 
+    /// <summary>Whether one relay is enough, because all that it tells is proven.</summary>
+    public bool IsProvenByOne => _reader is DiodeL1.DiodeFleetReader;
+
     /// <summary>When the members were last verified.</summary>
     public DateTimeOffset Verified => _verified;
 
@@ -86,7 +89,7 @@ internal sealed class ChainFleetSource : IFleetSource
 
     /// <summary>The fleets in a folder. Damaged files are left out and reported.</summary>
     public static List<ChainFleetSource> Load(
-        string folder, Func<string, ChainFleetReader?> findReader, StateFileWriter writer, TimeSpan staleness, List<string> problems)
+        string folder, Func<string, IFleetReader?> findReader, StateFileWriter writer, TimeSpan staleness, List<string> problems)
     {
         var sources = new List<ChainFleetSource>();
         string[] paths = Directory.Exists(folder) ? Directory.GetFiles(folder, "*" + Suffix) : [];
@@ -165,7 +168,7 @@ internal sealed class ChainFleetSource : IFleetSource
         TimeSpan interval = (UsesRelays ? RelayNameInterval : NameInterval) * (1 + (devices.Length / 100));
         Address[] due = [.. devices.Where(d => !_asked.TryGetValue(d, out DateTimeOffset at) || now - at > interval)
             .OrderBy(d => _asked.GetValueOrDefault(d)).Take(ChainLabels.MostAsked)];
-        if (_reader is null || due.Length == 0 || Problem is not null)
+        if (_reader?.Names is not { } reader || due.Length == 0 || Problem is not null)
         {
             return;
         }
@@ -175,7 +178,7 @@ internal sealed class ChainFleetSource : IFleetSource
             _asked[device] = now;
         }
 
-        EvmResult<Dictionary<Address, string>> names = await ChainLabels.ReadAsync(_reader, Members.Name is null ? Fleet : null, bns, self, due, cancellationToken).ConfigureAwait(false);
+        EvmResult<Dictionary<Address, string>> names = await ChainLabels.ReadAsync(reader, Members.Name is null ? Fleet : null, bns, self, due, cancellationToken).ConfigureAwait(false);
         if (!names.IsOk)
         {
             return;
