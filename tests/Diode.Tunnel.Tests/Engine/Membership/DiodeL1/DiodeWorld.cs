@@ -139,6 +139,8 @@ internal sealed class FakeRelay(int number, DiodeLab lab) : IChainRelay
 
     public bool CallChain(string prefix, string method, string parameters, Action<string?, byte[]?> done) => false;
 
+    public bool SendMetaTransaction(string prefix, byte[] request, Action<string?, byte[]?> done) => false;
+
     public bool CallDiode(string command, Action<RlpWriter> arguments, Action<string?, byte[]?> done)
     {
         if (IsGone)
