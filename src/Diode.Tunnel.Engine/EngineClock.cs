@@ -7,5 +7,8 @@ internal sealed class EngineClock(TimeProvider time)
     private readonly long _factor = Math.Max(1, TimeSpan.TicksPerSecond / time.TimestampFrequency);
 
     /// <summary>Now, in 100 ns ticks since an arbitrary moment.</summary>
-    public long Now => time.GetTimestamp() / _divisor * _factor;
+    public long Now => At(time.GetTimestamp());
+
+    /// <summary>The moment of a clock timestamp.</summary>
+    public long At(long timestamp) => timestamp / _divisor * _factor;
 }

@@ -158,6 +158,13 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         {
             Log.PeerRestarted(_logger, peer.Device.ToString());
             _up?.Paths?.PeerRestarted(peer);
+
+            // What is sealed with keys of its former run gets lost. A new run that was quick to shake hands has later ones.
+            if (peer.LastAlive != 0)
+            {
+                peer.Session?.EndSession(_clock.At(peer.LastAlive));
+            }
+
             peer.HandshakeDue = true;
             BeginHandshake(peer);
         }
@@ -171,7 +178,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
 
     void IPeerMeshEvents.OnPeerLost(TunnelPeer peer, string reason)
     {
-        _up?.Paths?.Suspect(peer);
+        _up?.Paths?.Suspect(peer, peer.HasLeft);
         peer.LinkLost = reason;
         bool isGone = reason.StartsWith(PeerMesh.GoodbyeReason, StringComparison.Ordinal);
         if (isGone)

@@ -71,6 +71,16 @@ public sealed class Peer
         Session.End();
     }
 
+    /// <summary>
+    /// The other end has begun anew: its keys from before a moment are gone for certain, later ones may be in use. As
+    /// <see cref="EndSession()"/> if there are no later ones.
+    /// </summary>
+    /// <param name="before">A moment at which it had not begun anew yet, in the ticks of the <c>now</c> arguments.</param>
+    public void EndSession(long before)
+    {
+        Session.End(before);
+    }
+
     /// <summary>Changes the interval of persistent keepalives, zero for none; the first is due at once.</summary>
     public void SetPersistentKeepalive(TimeSpan interval)
     {

@@ -207,6 +207,18 @@ internal sealed partial class PeerSession : IDisposable
         }
     }
 
+    /// <summary>Erases the keys that were made before a moment. A handshake under way goes on: its answer can only come from now.</summary>
+    public void End(long before)
+    {
+        lock (_gate)
+        {
+            if (!_removed)
+            {
+                _keypairs.ClearBefore(before);
+            }
+        }
+    }
+
     public void SetPersistentKeepalive(TimeSpan interval)
     {
         lock (_gate)

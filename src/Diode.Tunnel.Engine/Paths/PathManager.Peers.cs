@@ -94,13 +94,24 @@ internal sealed partial class PathManager
     }
 
     /// <summary>The control channel has gone: perhaps the peer, too.</summary>
-    public void Suspect(TunnelPeer peer)
+    /// <param name="peer">The peer.</param>
+    /// <param name="mayReturn">It may be back at any moment, anywhere: what was measured before counts for nothing until it is measured again.</param>
+    public void Suspect(TunnelPeer peer, bool mayReturn)
     {
         lock (_gate)
         {
             if (_peers.TryGetValue(peer, out PeerPaths? paths))
             {
-                paths.Session.Agent.Suspect(_clock.Now);
+                if (mayReturn)
+                {
+                    paths.Session.Agent.PeerChanged(_clock.Now);
+                    paths.Publish();
+                }
+                else
+                {
+                    paths.Session.Agent.Suspect(_clock.Now);
+                }
+
                 paths.NextAt = 0;
             }
         }

@@ -166,6 +166,8 @@ internal sealed partial class PeerMesh
             if (ReferenceEquals(peer.Link, link))
             {
                 peer.Link = null;
+                peer.LastAlive = link.LastHeard;
+                peer.HasLeft = link.Port is RelayPort { Relay.IsReady: true };
                 peer.RoundTrip = null;
                 Log.LinkClosed(logger, peer.Device.ToString(), reason);
                 events.OnPeerLost(peer, reason);

@@ -111,6 +111,12 @@ internal sealed class TunnelPeer(Address device, int id)
     /// <summary>Which run of the peer the last hello was from; null unknown. Engine loop.</summary>
     public string? Instance { get; set; }
 
+    /// <summary>When the last control channel that was lost was last heard, clock timestamp; 0 = none was. Engine loop.</summary>
+    public long LastAlive { get; set; }
+
+    /// <summary>The last control channel was lost while its relay lived: the peer itself has gone, or the relay lost it. Engine loop.</summary>
+    public bool HasLeft { get; set; }
+
     /// <summary>Round trip over the control channel.</summary>
     public TimeSpan? RoundTrip { get; set; }
 

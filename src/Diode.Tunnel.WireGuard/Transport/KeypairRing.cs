@@ -89,6 +89,22 @@ internal sealed class KeypairRing(ReceiverIndices indices)
         Retire(ref _next);
     }
 
+    /// <summary>Erases those that were made before a moment.</summary>
+    public void ClearBefore(long time)
+    {
+        RetireBefore(ref _previous, time);
+        RetireBefore(ref _current, time);
+        RetireBefore(ref _next, time);
+    }
+
+    private void RetireBefore(ref Keypair? place, long time)
+    {
+        if (place is not null && place.CreatedAt < time)
+        {
+            Retire(ref place);
+        }
+    }
+
     private void Retire(ref Keypair? place)
     {
         Keypair? keypair = place;

@@ -68,6 +68,40 @@ public class HandshakeTests : TwoEndedTests
     }
 
     [Fact]
+    public void Of_a_restarted_peer_only_the_keys_of_its_former_run_are_forgotten()
+    {
+        Establish();
+        Wire.RunSeconds(6);
+        long restarted = Wire.Now;
+        ToB.EndSession(restarted);
+        Assert.Equal(SealStatus.Staged, A.SendPacket(ToB, B, 1));
+        Wire.RunSeconds(1);
+        Assert.Equal([1], B.DeliveredPayloads());
+
+        ToB.EndSession(restarted);
+        Assert.Equal(SealStatus.Sealed, A.SendPacket(ToB, B, 2));
+        Wire.RunSeconds(1);
+        Assert.Equal([1, 2], B.DeliveredPayloads());
+    }
+
+    [Fact]
+    public void Keys_that_a_restarted_peer_has_not_used_yet_are_kept_too()
+    {
+        Establish();
+        Wire.RunSeconds(6);
+        long restarted = Wire.Now;
+        Wire.Filter = flight => flight.From != B || flight.Type == 1;
+        ToA.InitiateHandshake(Wire.Now);
+        Wire.RunSeconds(0.1);
+        ToB.EndSession(restarted);
+        Assert.Equal(SealStatus.Staged, A.SendPacket(ToB, B, 1));
+        Assert.Equal(1, Sent(A, 2));
+        Wire.Filter = null;
+        Wire.RunSeconds(8);
+        Assert.Equal([1], B.DeliveredPayloads());
+    }
+
+    [Fact]
     public void Both_ends_may_begin_at_the_same_moment()
     {
         A.SendPacket(ToB, B, 1);
