@@ -164,8 +164,9 @@ public sealed partial class TunnelEngine : IPathEvents
             { Kind: PathKind.DirectUdp } => "direct",
             { IsKnown: false } => "relayed: the peer does not say how to reach it directly",
             _ when _options.Paths == PathChoice.Relay => how + ": direct paths are not allowed (paths: relay)",
-            _ when _up?.Paths?.Reach == UdpReach.Blocked => how + ": UDP is blocked here",
+            _ when _up?.Paths?.Reach == UdpReach.Blocked && !_mesh.Peers.Values.Any(static p => p.LivesOnPath) => how + ": UDP is blocked here",
             { Candidates: 0 } => how + ": the peer allows no direct path",
+            { IsCut: true } => how + ": this machine has no route to the peer's address now, see 'ip route get'",
             { HasAnswer: true } => how + ": the direct path is not good enough now",
             _ => $"{how}: no direct path answers{here}",
         };

@@ -272,6 +272,8 @@ public sealed partial class TunnelEngine
             counters["plain_udp_flows"] = up.Gateway.UdpFlows;
             counters["plain_packet_drops_total"] = up.Gateway.Dropped;
             counters["probes_refused_total"] = up.Paths?.RefusedProbes ?? 0;
+            counters["udp_sends_too_long_total"] = up.Paths?.TooLongSends ?? 0;
+            counters["udp_sends_unreachable_total"] = up.Paths?.UnreachableSends ?? 0;
             counters["packets_sent_total"] = up.Pipeline.PacketsOut;
             counters["packets_received_total"] = up.Pipeline.PacketsIn;
             counters["adapter_read_drops_total"] = up.Adapter.ReadDrops;

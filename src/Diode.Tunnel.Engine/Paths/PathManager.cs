@@ -34,7 +34,10 @@ internal sealed partial class PathManager : IDisposable
     private readonly AutoResetEvent _wake = new(false);
     private Task? _running;
     private volatile bool _stopped;
+    private bool _hasRefusals;
     private long _strayProbes;
+    private long _tooLongSends;
+    private long _unreachableSends;
 
     /// <param name="port">Wished UDP port; 0 any.</param>
     /// <param name="buffers">Buffers of the receive threads.</param>
@@ -47,7 +50,7 @@ internal sealed partial class PathManager : IDisposable
         _clock = clock;
         _pool = pool;
         _events = events;
-        _transport = new UdpTransport(port, buffers, Receive);
+        _transport = new UdpTransport(port, buffers, Receive, TakeRefusal);
     }
 
     /// <summary>Probes of nobody's, forged or repeated.</summary>
@@ -61,6 +64,12 @@ internal sealed partial class PathManager : IDisposable
             }
         }
     }
+
+    /// <summary>Sends that this machine refused because they were longer than the interface carries.</summary>
+    public long TooLongSends => Interlocked.Read(ref _tooLongSends);
+
+    /// <summary>Sends that this machine refused because it has no way to the receiver.</summary>
+    public long UnreachableSends => Interlocked.Read(ref _unreachableSends);
 
     /// <summary>Begins to receive and to probe.</summary>
     public void Start()
@@ -147,6 +156,17 @@ internal sealed partial class PathManager : IDisposable
         return paths;
     }
 
+    /// <summary>The system refused a send. On the thread that sent, and so without the lock.</summary>
+    private void TakeRefusal(EndpointAddress to, SendRefusal why, int length)
+    {
+        Interlocked.Increment(ref why == SendRefusal.TooLong ? ref _tooLongSends : ref _unreachableSends);
+        if (_bySource.TryGetValue(to, out UdpPath? path) && path.Refuse(why, length))
+        {
+            Volatile.Write(ref _hasRefusals, true);
+            _wake.Set();
+        }
+    }
+
     private void SetStreamLocked(PeerPaths paths)
     {
         RelayStreamPath? stream = paths.Peer.Path as RelayStreamPath;
@@ -163,9 +183,11 @@ internal sealed partial class PathManager : IDisposable
             lock (_gate)
             {
                 AdvanceGathering(now);
+                bool hasRefusals = Interlocked.Exchange(ref _hasRefusals, false);
                 foreach (PeerPaths paths in _peers.Values)
                 {
-                    if (paths.NextAt <= now && paths.Step(now))
+                    bool isRefused = hasRefusals && paths.TakeRefusals(now);
+                    if ((paths.NextAt <= now || isRefused) && paths.Step(now))
                     {
                         (changed ??= []).Add(paths.Peer);
                     }

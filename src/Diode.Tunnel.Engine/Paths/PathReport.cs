@@ -10,8 +10,9 @@ namespace Diode.Tunnel.Engine.Paths;
 /// <param name="HasAnswer">A direct way has answered once.</param>
 /// <param name="IsKnown">The peer has told how to probe it.</param>
 /// <param name="MaxDatagram">Longest datagram of the way in use; 0 unknown.</param>
+/// <param name="IsCut">This machine has no way any more to a direct address that has answered.</param>
 internal sealed record PathReport(
-    PathKind Kind, TimeSpan? RoundTrip, bool IsSilent, int Candidates, bool HasAnswer, bool IsKnown, int MaxDatagram)
+    PathKind Kind, TimeSpan? RoundTrip, bool IsSilent, int Candidates, bool HasAnswer, bool IsKnown, int MaxDatagram, bool IsCut)
 {
     /// <summary>Takes stock.</summary>
     public static PathReport From(ProbeSession session, long now)
@@ -26,6 +27,7 @@ internal sealed record PathReport(
             direct,
             agent.Routes.Any(static r => r is { Kind: PathKind.DirectUdp, ProvenAt: > 0 }),
             session.IsReady,
-            current?.MaxDatagram ?? 0);
+            current?.MaxDatagram ?? 0,
+            agent.Routes.Any(static r => r is { Kind: PathKind.DirectUdp, IsUnreachable: true, ProvenAt: > 0 }));
     }
 }

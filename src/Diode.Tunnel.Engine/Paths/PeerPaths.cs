@@ -52,6 +52,32 @@ internal sealed partial class PeerPaths : IProbeOutput, IDisposable
         return Publish();
     }
 
+    /// <summary>Tells the agent what this machine refused to send.</summary>
+    /// <returns>True if there was anything: look again at once.</returns>
+    public bool TakeRefusals(long now)
+    {
+        bool any = false;
+        foreach (UdpPath path in _made)
+        {
+            if (!path.TakeRefusals(out int tooLong, out bool isUnreachable))
+            {
+                continue;
+            }
+
+            any = true;
+            foreach (PathRoute route in Session.Agent.Routes)
+            {
+                if (ReferenceEquals(route.Tag, path))
+                {
+                    Session.Agent.OnRefused(route, tooLong, isUnreachable, now);
+                    break;
+                }
+            }
+        }
+
+        return any;
+    }
+
     /// <summary>Tells the packet path what the agent has decided.</summary>
     public bool Publish()
     {
@@ -65,6 +91,7 @@ internal sealed partial class PeerPaths : IProbeOutput, IDisposable
                 udp++;
                 path.MaxDatagram = Math.Max(route.MaxDatagram, PathTimings.LeastDatagram);
                 path.SafeDatagram = route.SafeDatagram;
+                path.IsUnreachable = route.IsUnreachable;
             }
             else
             {

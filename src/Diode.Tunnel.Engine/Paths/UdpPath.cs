@@ -20,6 +20,9 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     private long _receivedBytes;
     private int _maxDatagram = PathTimings.LeastDatagram;
     private int _safeDatagram = PathTimings.LeastDatagram;
+    private int _tooLong;
+    private bool _isRefused;
+    private bool _isUnreachable;
     private bool _usedFallback;
     private bool _closed;
 
@@ -62,6 +65,13 @@ internal sealed class UdpPath : IPath, IRouteTraffic
     {
         get => Volatile.Read(ref _safeDatagram);
         set => Volatile.Write(ref _safeDatagram, value);
+    }
+
+    /// <summary>This machine has no way to the far end now: everything takes <see cref="Fallback"/>, if there is one.</summary>
+    public bool IsUnreachable
+    {
+        get => Volatile.Read(ref _isUnreachable);
+        set => Volatile.Write(ref _isUnreachable, value);
     }
 
     /// <summary>Takes what is too long; null: it is sent all the same while the length is in doubt, and dropped otherwise.</summary>
@@ -122,18 +132,62 @@ internal sealed class UdpPath : IPath, IRouteTraffic
             Interlocked.Increment(ref _sentLong);
         }
 
-        if (length <= SafeDatagram)
-        {
-            return _transport.Send(_remote, train, segmentSize);
-        }
-
         if (Fallback is not { IsOpen: true } fallback)
         {
-            return length <= MaxDatagram && _transport.Send(_remote, train, segmentSize);
+            return length <= Math.Max(MaxDatagram, SafeDatagram) && _transport.Send(_remote, train, segmentSize);
+        }
+
+        if (Carries(length))
+        {
+            if (_transport.Send(_remote, train, segmentSize))
+            {
+                return true;
+            }
+
+            // A full queue; or this machine refuses, and nothing is lost: what of a train went out all the same is ignored the second time.
+            if (Carries(length))
+            {
+                return false;
+            }
         }
 
         Volatile.Write(ref _usedFallback, true);
         return fallback.SendTrain(train, segmentSize);
+    }
+
+    /// <summary>
+    /// This machine does not take datagrams of a length, or none. What follows takes the fallback at once; the owner is to ask
+    /// <see cref="TakeRefusals"/>. Any thread.
+    /// </summary>
+    /// <returns>True if the owner does not know of it yet.</returns>
+    public bool Refuse(SendRefusal why, int length)
+    {
+        if (why == SendRefusal.Unreachable || length <= PathTimings.LeastDatagram)
+        {
+            IsUnreachable = true;
+            return !Interlocked.Exchange(ref _isRefused, true);
+        }
+
+        if (length <= SafeDatagram)
+        {
+            SafeDatagram = PathTimings.LeastDatagram;
+        }
+
+        int known = Volatile.Read(ref _tooLong);
+        return (known == 0 || length < known) && Interlocked.CompareExchange(ref _tooLong, length, known) == known;
+    }
+
+    private bool Carries(int length) => length <= SafeDatagram && !IsUnreachable;
+
+    /// <summary>What was refused since the last call.</summary>
+    /// <param name="tooLong">Shortest length that was too long; 0 none.</param>
+    /// <param name="isUnreachable">Everything.</param>
+    /// <returns>Whether there is news.</returns>
+    public bool TakeRefusals(out int tooLong, out bool isUnreachable)
+    {
+        tooLong = Interlocked.Exchange(ref _tooLong, 0);
+        isUnreachable = Interlocked.Exchange(ref _isRefused, false);
+        return tooLong != 0 || isUnreachable;
     }
 
     /// <inheritdoc/>

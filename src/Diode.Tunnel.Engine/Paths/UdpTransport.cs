@@ -16,17 +16,20 @@ internal sealed class UdpTransport : IDisposable
 
     private readonly PacketPool _pool;
     private readonly Action<int, DatagramBatch> _receive;
+    private readonly Action<EndpointAddress, SendRefusal, int> _refused;
     private readonly UdpChannel?[] _channels = new UdpChannel?[2];
     private readonly List<Task> _threads = [];
 
     /// <param name="port">The wished port; another if it is taken, or 0.</param>
     /// <param name="pool">Buffers.</param>
     /// <param name="receive">Takes a batch, on the thread of its socket (0: IPv4, 1: IPv6); the batch stays ours.</param>
+    /// <param name="refused">Hears of datagrams that this machine does not take (receiver, why, bytes), on the thread that sends.</param>
     /// <exception cref="PlatformException">No socket can be had.</exception>
-    public UdpTransport(int port, PacketPool pool, Action<int, DatagramBatch> receive)
+    public UdpTransport(int port, PacketPool pool, Action<int, DatagramBatch> receive, Action<EndpointAddress, SendRefusal, int> refused)
     {
         _pool = pool;
         _receive = receive;
+        _refused = refused;
         _channels[0] = Bind(AddressFamily.InterNetwork, port);
         Port = _channels[0]!.Port;
         if (Socket.OSSupportsIPv6)
@@ -86,7 +89,14 @@ internal sealed class UdpTransport : IDisposable
         }
     }
 
-    private static UdpChannel Bind(AddressFamily family, int port)
+    private UdpChannel Bind(AddressFamily family, int port)
+    {
+        UdpChannel channel = Open(family, port);
+        channel.Refused += _refused;
+        return channel;
+    }
+
+    private static UdpChannel Open(AddressFamily family, int port)
     {
         UdpChannelOptions options = new() { Fragments = FragmentPolicy.Probe };
         try

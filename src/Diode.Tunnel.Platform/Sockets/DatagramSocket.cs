@@ -26,6 +26,8 @@ internal abstract class DatagramSocket(AddressFamily family) : IDisposable
 
     internal Action<EndpointAddress, int>? TooBig { get; set; }
 
+    internal Action<EndpointAddress, SendRefusal, int>? Refused { get; set; }
+
     internal abstract int Receive(DatagramBatch batch);
 
     internal abstract bool Send(in EndpointAddress to, ReadOnlySpan<byte> train, int segmentSize);

@@ -216,6 +216,7 @@ internal sealed unsafe partial class LinuxDatagramSocket
                     _segmentation = Interlocked.Increment(ref _refusals) < MaxRefusals;
                     break;
                 default:
+                    Refuse(in target, errno, segmentSize);
                     return CountDatagrams(length, segmentSize);
             }
 
@@ -274,6 +275,7 @@ internal sealed unsafe partial class LinuxDatagramSocket
                 }
 
                 // This one cannot be sent; the next one may.
+                Refuse(in target, errno, (int)vectors[0].Length);
                 done++;
                 lost++;
             }
@@ -303,6 +305,22 @@ internal sealed unsafe partial class LinuxDatagramSocket
                 return true;
             default:
                 return false;
+        }
+    }
+
+    /// <summary>Says why, if it is because of the receiver. A blackhole route is EINVAL, a dropping firewall EPERM.</summary>
+    private void Refuse(in Target target, int errno, int length)
+    {
+        SendRefusal? why = errno switch
+        {
+            Libc.EMSGSIZE => SendRefusal.TooLong,
+            Libc.ENETUNREACH or Libc.EHOSTUNREACH or Libc.ENETDOWN or Libc.EADDRNOTAVAIL or Libc.EACCES or Libc.EPERM or Libc.EINVAL
+                => SendRefusal.Unreachable,
+            _ => null,
+        };
+        if (why is { } refusal)
+        {
+            Refused?.Invoke(target.Address, refusal, length);
         }
     }
 

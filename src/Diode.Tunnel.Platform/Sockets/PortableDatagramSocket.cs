@@ -182,6 +182,16 @@ internal sealed class PortableDatagramSocket : DatagramSocket
                 TooBig?.Invoke(to, 0);
             }
 
+            if (failed.SocketErrorCode == SocketError.MessageSize)
+            {
+                Refused?.Invoke(to, SendRefusal.TooLong, datagram.Length);
+            }
+            else if (failed.SocketErrorCode is SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.NetworkDown
+                or SocketError.AddressNotAvailable or SocketError.AccessDenied)
+            {
+                Refused?.Invoke(to, SendRefusal.Unreachable, datagram.Length);
+            }
+
             return false;
         }
         catch (ObjectDisposedException)

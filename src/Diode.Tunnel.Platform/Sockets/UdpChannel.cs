@@ -15,6 +15,7 @@ public sealed class UdpChannel : IDisposable
     {
         _socket = socket;
         _socket.TooBig = (to, mtu) => TooBig?.Invoke(to, mtu);
+        _socket.Refused = (to, why, length) => Refused?.Invoke(to, why, length);
     }
 
     /// <summary>
@@ -22,6 +23,12 @@ public sealed class UdpChannel : IDisposable
     /// that sends or receives, which it must not hold up.
     /// </summary>
     public event Action<EndpointAddress, int>? TooBig;
+
+    /// <summary>
+    /// This machine itself did not take a datagram for a reason that lies with its receiver: receiver, reason, length of the datagram in
+    /// bytes. Once for each call and part of a train that is refused. Raised by the thread that sends, which it must not hold up.
+    /// </summary>
+    public event Action<EndpointAddress, SendRefusal, int>? Refused;
 
     /// <summary>The bound port.</summary>
     public int Port => _socket.Port;

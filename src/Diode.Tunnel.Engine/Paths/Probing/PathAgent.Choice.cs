@@ -17,6 +17,7 @@ internal sealed partial class PathAgent
     {
         return route.ProvenAt != 0
             && route.Lost == 0
+            && !route.IsUnreachable
             && now - route.ProvenAt < PathTimings.Fresh
             && route.MaxDatagram >= PathTimings.LeastDatagram;
     }
@@ -42,7 +43,7 @@ internal sealed partial class PathAgent
     /// </summary>
     private static bool IsBad(PathRoute route, long now)
     {
-        return route.Lost >= (now - route.LastData < PathTimings.Silence ? PathTimings.LostWhileHearing : PathTimings.LostForDead);
+        return route.IsUnreachable || route.Lost >= (now - route.LastData < PathTimings.Silence ? PathTimings.LostWhileHearing : PathTimings.LostForDead);
     }
 
     private void Choose(long now)
@@ -56,6 +57,12 @@ internal sealed partial class PathAgent
         if (current.Failures > 0 && current.Lost == 0 && now - CurrentSince > PathTimings.Forgive)
         {
             current.Failures = 0;
+        }
+
+        if (current.IsUnreachable)
+        {
+            Use(FindBest(now, static (r, t, _) => IsUsable(r, t)) ?? current, now);
+            return;
         }
 
         if (current is { Kind: not PathKind.RelayStream, Lost: > 0 })

@@ -37,6 +37,25 @@ internal sealed partial class PathAgent
         }
     }
 
+    /// <summary>
+    /// This machine refuses a length, so it is certain. Senders are told the next lower one at once; the ladder finds the true one, and what is
+    /// longer than the least takes the stream meanwhile.
+    /// </summary>
+    private void RefuseLength(PathRoute route, int length, long now)
+    {
+        bool isFullTooLong = route.Search == LengthSearch.Full && length >= PathTimings.FullDatagram;
+        bool isKnownTooLong = route.Search == LengthSearch.Done && length <= route.MaxDatagram;
+        if (length <= route.MaxDatagram)
+        {
+            route.MaxDatagram = Array.Find(PathTimings.Ladder, step => step < length);
+        }
+
+        if (isFullTooLong || isKnownTooLong)
+        {
+            Climb(route, now);
+        }
+    }
+
     private void LoseLength(PathRoute route, in PathRoute.Ping ping, long now)
     {
         if (route.Kind == PathKind.RelayStream)

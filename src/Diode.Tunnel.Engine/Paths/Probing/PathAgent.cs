@@ -164,6 +164,7 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
             {
                 route.HoldUntil = 0;
                 route.Failures = 0;
+                route.IsUnreachable = false;
                 MeasureAgain(route, isDoubted: false);
                 Begin(route, now);
             }
@@ -191,6 +192,32 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
         {
             current.NextPing = Math.Min(current.NextPing, now);
         }
+    }
+
+    /// <summary>
+    /// This machine refuses to send on a way: there is nothing to wait for. Told of a length, the way carries less from now on, and how much
+    /// is found out; without a way at all another that works is used, or else it stays: it may be the first to work again.
+    /// </summary>
+    /// <param name="route">The way.</param>
+    /// <param name="tooLong">Length in bytes that was refused; 0 none.</param>
+    /// <param name="isUnreachable">Any length is.</param>
+    /// <param name="now">Monotonic ticks.</param>
+    public void OnRefused(PathRoute route, int tooLong, bool isUnreachable, long now)
+    {
+        if (tooLong != 0)
+        {
+            RefuseLength(route, tooLong, now);
+        }
+
+        if (!isUnreachable || route.IsUnreachable)
+        {
+            return;
+        }
+
+        route.IsUnreachable = true;
+        route.Streak = 0;
+        route.NextPing = Math.Max(route.NextPing, now + FailedGap);
+        Choose(now);
     }
 
     /// <summary>An authentic ping has come.</summary>
@@ -224,6 +251,7 @@ internal sealed partial class PathAgent(IPathAgentOutput output, Func<ulong> ran
         route.RoundTrip = route.RoundTrip == 0 ? roundTrip : ((7 * route.RoundTrip) + roundTrip) / 8;
         route.ProvenAt = Math.Max(route.ProvenAt, ping.SentAt);
         route.LastHeard = now;
+        route.IsUnreachable = false;
         route.Streak++;
         if (route.Lost > 0)
         {

@@ -79,6 +79,9 @@ internal sealed class PathRoute(PathKind kind, EndpointAddress remote, IRouteTra
     /// <summary>What is longer had better go elsewhere: less than <see cref="MaxDatagram"/> while that is in doubt.</summary>
     public int SafeDatagram => IsLengthDoubted ? PathTimings.LeastDatagram : Math.Max(MaxDatagram, PathTimings.LeastDatagram);
 
+    /// <summary>This machine has no way to the far end: it refuses to send. Until the next answer, or until its network changes.</summary>
+    public bool IsUnreachable { get; set; }
+
     /// <summary>How far the search for <see cref="MaxDatagram"/> is.</summary>
     public LengthSearch Search { get; set; }
 

@@ -31,6 +31,7 @@ internal static unsafe partial class Libc
     internal const int IP_PMTUDISC_PROBE = 3;
     internal const int EMSGSIZE = 90;
     internal const int EADDRINUSE = 98;
+    internal const int ENETDOWN = 100;
     internal const int ENETUNREACH = 101;
     internal const int ENOTSOCK = 88;
     internal const int EBADF = 9;

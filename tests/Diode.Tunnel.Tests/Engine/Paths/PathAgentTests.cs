@@ -349,6 +349,57 @@ public sealed class PathAgentTests
     }
 
     [Fact]
+    public void A_length_that_this_machine_refuses_is_given_up_at_once()
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.A.DataLength = PathTimings.FullDatagram;
+        world.Talk(Second);
+        world.A.InterfaceMax = 1272;
+        (int sent, int arrived) = world.Talk(Ms);
+        Assert.InRange(world.A.Agent.Current!.MaxDatagram, PathTimings.LeastDatagram, 1272);
+        Assert.Equal(PathTimings.LeastDatagram, world.A.Agent.Current.SafeDatagram);
+
+        (int more, int moreArrived) = world.Talk(2 * Second);
+        Assert.InRange(sent + more - arrived - moreArrived, 0, 8);
+        Assert.Equal((PathKind.DirectUdp, 1252, 1252), (world.A.Kind, world.A.Agent.Current!.MaxDatagram, world.A.Agent.Current.SafeDatagram));
+        Assert.Equal(PathTimings.FullDatagram, world.B.Agent.Current!.MaxDatagram);
+    }
+
+    [Fact]
+    public void A_narrow_interface_is_known_without_waiting_for_answers()
+    {
+        PathWorld world = new();
+        world.A.InterfaceMax = world.B.InterfaceMax = 1372;
+        world.Introduce();
+        world.Until(() => world.A.Kind == PathKind.DirectUdp && world.A.Agent.Current!.MaxDatagram == 1372, 500 * Ms);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Without_a_route_here_the_stream_is_used_at_once_and_the_way_again_when_it_is_back(bool isTold)
+    {
+        PathWorld world = new PathWorld().Introduce();
+        world.Talk(3 * Second);
+        world.A.HasNoRoute = true;
+        world.A.SendData();
+        world.Run(Ms);
+        Assert.Equal(PathKind.RelayStream, world.A.Kind);
+        (int sent, int arrived) = world.Talk(3 * Second);
+        Assert.InRange(arrived, sent - 60, sent);
+
+        world.A.HasNoRoute = false;
+        if (isTold)
+        {
+            world.A.Agent.NetworkChanged(world.Now);
+        }
+
+        world.Talk((isTold ? 1 : 10) * Second);
+        Assert.Equal(PathKind.DirectUdp, world.A.Kind);
+    }
+
+    [Fact]
     public void Silence_is_cheap()
     {
         PathWorld world = new PathWorld(NatKind.Symmetric, NatKind.Symmetric).Introduce();

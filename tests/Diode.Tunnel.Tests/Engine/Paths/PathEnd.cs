@@ -50,6 +50,12 @@ internal sealed class PathEnd : IProbeOutput
     /// <summary>Length of its data; what is longer than the way is safe for takes the stream, as the shell does it.</summary>
     public int DataLength { get; set; } = Data.Length;
 
+    /// <summary>Longest datagram its interface carries; the system refuses longer ones.</summary>
+    public int InterfaceMax { get; set; } = int.MaxValue;
+
+    /// <summary>The system refuses everything.</summary>
+    public bool HasNoRoute { get; set; }
+
     public int DataReceived { get; private set; }
 
     public int Changes { get; private set; }
@@ -91,7 +97,7 @@ internal sealed class PathEnd : IProbeOutput
             Traffic traffic = (Traffic)route.Traffic!;
             traffic.SentDatagrams++;
             traffic.SentLong += data.Length > PathTimings.LeastDatagram ? 1 : 0;
-            if (data.Length > route.SafeDatagram && !LoseData && _world.StreamIsUp)
+            if ((data.Length > route.SafeDatagram && !LoseData && _world.StreamIsUp) || IsRefused(route, data.Length))
             {
                 _world.Stream(this, data);
             }
@@ -112,7 +118,28 @@ internal sealed class PathEnd : IProbeOutput
         }
 
         route.Traffic ??= new Traffic();
+        if (IsRefused(route, datagram.Length))
+        {
+            return;
+        }
+
         _world.Udp(this, route.Remote, datagram.ToArray());
+    }
+
+    private bool IsRefused(PathRoute route, int length)
+    {
+        bool hasNoRoute = HasNoRoute;
+        if (!hasNoRoute && length <= InterfaceMax)
+        {
+            return false;
+        }
+
+        _world.At(0, () =>
+        {
+            Agent.OnRefused(route, hasNoRoute ? 0 : length, hasNoRoute, _world.Now);
+            NextAt = 0;
+        });
+        return true;
     }
 
     public void ArriveByStream(byte[] datagram)

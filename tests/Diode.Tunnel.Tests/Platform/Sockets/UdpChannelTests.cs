@@ -319,9 +319,12 @@ public sealed class UdpChannelTests
         using UdpChannel receiver = Bind();
         EndpointAddress reported = default;
         sender.TooBig += (to, _) => reported = to;
+        (EndpointAddress, SendRefusal, int) refused = default;
+        sender.Refused += (to, why, length) => refused = (to, why, length);
 
         Assert.False(sender.Send(Loopback(receiver), Pattern(65_530)));
         Assert.Equal(Loopback(receiver), reported);
+        Assert.Equal((Loopback(receiver), SendRefusal.TooLong, 65_530), refused);
         Assert.Equal(1, sender.SendDrops);
         Assert.True(sender.Send(Loopback(receiver), Pattern(3000), 1000));
         Assert.Equal(UdpOffloads.All, sender.Active);
