@@ -111,11 +111,23 @@ public sealed class LifecycleTests(LifecycleTests.World world) : IClassFixture<L
     public void Without_root_the_daemon_says_so()
     {
         string before = Laptop.Snapshot();
-        (int code, string text) = Run(
-            ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", .. Laptop.RunCommand("/tmp/never-made", "/tmp/never-made.sock")]);
-        Assert.Equal(DaemonExitCodes.NotPrivileged, code);
-        Assert.Contains("sudo", text, StringComparison.Ordinal);
-        Assert.False(Directory.Exists("/tmp/never-made"));
+        DirectoryInfo writable = Directory.CreateTempSubdirectory("dtt-anybody-");
+        try
+        {
+            // It could make its folder and its socket there.
+            writable.UnixFileMode |= UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+            (int code, string text) = Run(
+                ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+                    .. Laptop.RunCommand(Path.Combine(writable.FullName, "state"), Path.Combine(writable.FullName, "socket"))]);
+            Assert.Equal(DaemonExitCodes.NotPrivileged, code);
+            Assert.Contains("sudo", text, StringComparison.Ordinal);
+            Assert.Empty(writable.EnumerateFileSystemInfos());
+        }
+        finally
+        {
+            writable.Delete(recursive: true);
+        }
+
         Laptop.AssertAsBefore(before);
     }
 

@@ -69,8 +69,10 @@ public sealed class ControlJsonTests
     [Fact]
     public async Task Nobody_at_the_socket_is_a_typed_failure()
     {
-        using var client = new ControlClient(new ControlEndpoint("/tmp/there-is-no-such.sock"));
+        DirectoryInfo empty = Directory.CreateTempSubdirectory();
+        using var client = new ControlClient(new ControlEndpoint(Path.Combine(empty.FullName, "socket")));
         ControlException failure = await Assert.ThrowsAsync<ControlException>(() => client.GetStatusAsync());
+        empty.Delete();
         Assert.Equal(ControlErrorCodes.DaemonNotRunning, failure.Code);
         Assert.Contains("systemctl start", failure.Hint, StringComparison.Ordinal);
     }
