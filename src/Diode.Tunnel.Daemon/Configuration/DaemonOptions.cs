@@ -136,7 +136,7 @@ public sealed record DaemonOptions
                 (o, v) => o with { Chains = [.. v] }),
             new("name-services", "CHAIN", "Name service that NAME.diode is looked up at, or CHAIN=0x… for another contract; several with commas or repeated, off: none (default glmr).", true,
                 (o, v) => o with { NameServices = [.. v.Where(static name => name != "off")] }),
-            new("exit-directories", "CHAIN=0x…", "Exit directory whose entries are shown by exit list; several with commas or repeated (default none).", true,
+            new("exit-directories", "LIST", "Exit directories whose entries exit list shows, each CHAIN=0x…, with commas or repeated (default none).", true,
                 (o, v) => o with { ExitDirectories = [.. v] }),
             new("chain-quorum", "NUMBER", "How many endpoints of a chain have to agree before a device is admitted (default 2).", false,
                 (o, v) => o with { ChainQuorum = OptionText.Number(v[0], 1, 100) }),
