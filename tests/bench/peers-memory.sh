@@ -45,7 +45,7 @@ device() {
 cli() { "$BIN/diode-tunnel" --socket "$WORK/$1.sock" "${@:2}"; }
 post() { curl -sSf --unix-socket "$WORK/$1.sock" -H 'content-type: application/json' -d "$3" "http://localhost$2" > /dev/null; }
 address() { cli "$1" whoami --json | sed -n 's/.*"device": *"\(0x[0-9a-f]*\)".*/\1/p'; }
-counter() { cli "$1" status --json | sed -n "s/.*\"$2\": *\([0-9]*\).*/\1/p" | head -1; }
+counter() { cli "$1" status --json | sed -n "s/.*\"$2\": *\([0-9][0-9]*\).*/\1/p" | tail -1; }
 memory() { awk '/^Rss:/{r=$2} /^Anonymous:/{a=$2} END{printf "%.1f %.1f", r/1024, a/1024}' "/proc/$1/smaps_rollup"; }
 
 ip netns add "$NS-hub"; SPACES+=("$NS-hub")

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text.Json;
 using Diode.Tunnel.Edge.Identity;
@@ -28,10 +29,13 @@ internal sealed class ControlLink : IDisposable
 {
     private const int ReadBytes = 16 * 1024;
 
+    /// <summary>What TLS has opened, until the reader has it: of one link at a time, so that links at rest hold no such buffer.</summary>
+    [ThreadStatic]
+    private static ArrayBufferWriter<byte>? _plain;
+
     private readonly TlsEngine _tls;
     private readonly IControlLinkEvents _events;
     private readonly ControlMessageReader _reader = new();
-    private readonly byte[] _cipher = new byte[ReadBytes];
     private bool _closed;
 
     /// <summary>Begins the handshake: the opener of the port is the TLS client.</summary>
@@ -73,7 +77,10 @@ internal sealed class ControlLink : IDisposable
             return;
         }
 
-        TlsResult result = _tls.Receive(data, _reader.Input);
+        ArrayBufferWriter<byte> plain = _plain ??= new ArrayBufferWriter<byte>(ReadBytes);
+        plain.ResetWrittenCount();
+        TlsResult result = _tls.Receive(data, plain);
+        _reader.Input.Write(plain.WrittenSpan);
         Flush();
         if (result == TlsResult.Failed)
         {
@@ -133,11 +140,14 @@ internal sealed class ControlLink : IDisposable
 
     private void Flush()
     {
+        byte[] cipher = ArrayPool<byte>.Shared.Rent(ReadBytes);
         int length;
-        while ((length = _tls.ReadOutput(_cipher)) > 0)
+        while ((length = _tls.ReadOutput(cipher)) > 0)
         {
-            Port.Send(_cipher.AsSpan(0, length));
+            Port.Send(cipher.AsSpan(0, length));
         }
+
+        ArrayPool<byte>.Shared.Return(cipher);
     }
 
     private void ReadMessages()

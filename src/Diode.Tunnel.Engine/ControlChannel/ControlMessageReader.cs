@@ -10,8 +10,14 @@ namespace Diode.Tunnel.Engine.ControlChannel;
 /// </summary>
 internal sealed class ControlMessageReader
 {
-    private readonly ArrayBufferWriter<byte> _received = new();
+    /// <summary>Room that is kept for the next message: most are short, a manifest is not and comes once.</summary>
+    internal const int KeptBytes = 1024;
+
+    private ArrayBufferWriter<byte> _received = new();
     private int _consumed;
+
+    /// <summary>Bytes that it holds, used or not.</summary>
+    internal int Capacity => _received.Capacity;
 
     /// <summary>Takes plaintext; read all messages after each write.</summary>
     public IBufferWriter<byte> Input => _received;
@@ -74,6 +80,11 @@ internal sealed class ControlMessageReader
         }
 
         byte[] rest = _received.WrittenSpan[_consumed..].ToArray();
+        if (_received.Capacity > KeptBytes)
+        {
+            _received = new ArrayBufferWriter<byte>();
+        }
+
         _received.ResetWrittenCount();
         _received.Write(rest);
         _consumed = 0;

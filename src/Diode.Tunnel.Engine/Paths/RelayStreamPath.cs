@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Engine.Paths.Probing;
@@ -9,15 +10,19 @@ namespace Diode.Tunnel.Engine.Paths;
 /// <summary>
 /// Datagrams inside <c>portsend</c> of one relay port (diode-edge §3.8: <c>u32le length | bytes</c>). The datagrams of one batch share a
 /// <c>portsend</c>, which is what relays carry cheapest. A queue on TCP: <see cref="RelayConnection.TrySendData"/> bounds it in time.
+/// At rest it holds no buffer: a device has a path like this with every member that is online.
 /// </summary>
 internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Address device) : IPath, IRouteTraffic
 {
     /// <summary>Bytes gathered before a <c>portsend</c> goes out on its own; well under the 65,000 that a relay forwards.</summary>
     private const int FlushBytes = 16_000;
 
+    /// <summary>Room for them and the datagram that makes them enough.</summary>
+    private const int GatherBytes = 32 * 1024;
+
     private readonly Lock _gate = new();
-    private readonly byte[] _gathered = new byte[FlushBytes + ushort.MaxValue + sizeof(uint)];
     private readonly byte[] _sourceId = device.ToArray();
+    private byte[]? _gathered;
     private int _length;
     private bool _closed;
     private long _sent;
@@ -74,11 +79,14 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
 
         lock (_gate)
         {
+            int needed = sizeof(uint) + datagram.Length;
+            bool sent = _gathered is null || _length + needed <= _gathered.Length || FlushLocked();
+            _gathered ??= ArrayPool<byte>.Shared.Rent(Math.Max(GatherBytes, needed));
             BinaryPrimitives.WriteUInt32LittleEndian(_gathered.AsSpan(_length), (uint)datagram.Length);
             datagram.CopyTo(_gathered.AsSpan(_length + sizeof(uint)));
-            _length += sizeof(uint) + datagram.Length;
+            _length += needed;
             _sent += counted;
-            return _length < FlushBytes || FlushLocked();
+            return (_length < FlushBytes || FlushLocked()) && sent;
         }
     }
 
@@ -111,6 +119,8 @@ internal sealed class RelayStreamPath(RelayConnection relay, PortRef port, Addre
         }
 
         bool sent = relay.TrySendData(port, _gathered.AsSpan(0, _length));
+        ArrayPool<byte>.Shared.Return(_gathered!);
+        _gathered = null;
         _length = 0;
         return sent;
     }

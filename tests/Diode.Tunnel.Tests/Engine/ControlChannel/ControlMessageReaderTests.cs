@@ -29,6 +29,15 @@ public sealed class ControlMessageReaderTests
     }
 
     [Fact]
+    public void A_long_message_leaves_no_memory_behind()
+    {
+        string manifest = "{\"type\":\"manifest\",\"reason\":\"" + new string('x', 100_000) + "\"}";
+        Assert.Equal(2, Feed(_reader, [.. Frame(manifest), .. Frame(Ping)]).Count);
+        Assert.InRange(_reader.Capacity, 0, ControlMessageReader.KeptBytes);
+        Assert.Single(Feed(_reader, Frame(Ping)));
+    }
+
+    [Fact]
     public void A_truncated_message_is_never_read()
     {
         byte[] frame = Frame(Ping);
