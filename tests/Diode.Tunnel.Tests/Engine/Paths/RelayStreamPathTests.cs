@@ -1,6 +1,4 @@
-using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Engine.Paths;
-using Diode.Tunnel.Ethereum;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Engine.Paths;
