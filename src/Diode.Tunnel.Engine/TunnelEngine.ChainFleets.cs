@@ -53,6 +53,7 @@ public sealed partial class TunnelEngine
         var trusted = new TrustedBlockFile(Path.Combine(_options.StateDirectory, TrustedBlockFile.FileName), WriteFleetFile, rules.Anchor);
         DiodeFollowing diode = new(rules, trusted, problem => Log.ManifestProblem(_logger, problem));
         _chains = new ChainReaders(chains, _options.ChainQuorum, _time, NoteDoubted, diode);
+        _chains.SetKnown([_keys.Device]);
         OpenNameServices();
         OpenDirectories();
     }
