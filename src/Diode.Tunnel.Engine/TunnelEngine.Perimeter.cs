@@ -167,7 +167,9 @@ public sealed partial class TunnelEngine
 
         return reading.IsOk ? reading.Value : throw new TunnelException(
             $"The perimeter {contract} can't be read from chain '{chain.Prefix}': {reading.Failure}.",
-            $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays of the daemon, or trust fewer by --chain-quorum.",
+            reading.IsRefusal
+                ? "Look at the address and at the chain: diode-tunnel join CHAIN:0x…"
+                : $"{_options.ChainQuorum} independent endpoints or relays have to agree. Add some by --chain or --relays of the daemon, or trust fewer by --chain-quorum.",
             "BAD_MANIFEST");
     }
 

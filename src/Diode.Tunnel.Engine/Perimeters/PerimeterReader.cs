@@ -112,7 +112,7 @@ internal static class PerimeterReader
     private static EvmResult<string> ReadText(EvmResult<byte[]> answer, Address contract) =>
         !answer.IsOk ? answer.As<string>()
         : PerimeterCalls.TryReadText(answer.Value, out string? text) && text.Length <= MaxValueLength ? new(text, null)
-        : new(null, $"there is no perimeter at {contract}");
+        : new(null, $"there is no perimeter at {contract}", IsRefusal: true);
 
     private static bool IsUnknownDevice<T>(in EvmResult<T> result) =>
         result.IsRefusal && result.Failure!.Contains(NotRegistered, StringComparison.Ordinal);

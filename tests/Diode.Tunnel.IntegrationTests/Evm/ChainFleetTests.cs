@@ -238,6 +238,7 @@ public sealed class ChainFleetTests : IDisposable
         IJsonRpcTransport[] endpoints = [.. Enumerable.Range(0, 2).Select(_ => new TamperingTransport(Http(), "e", (_, _, truth) => isUp ? truth : null))];
         ChainFleetSource source = Source(2, endpoints);
         Assert.True(await source.RefreshAsync(_now, default));
+        source.Save(_now);
         isUp = false;
         DateTimeOffset verified = _now;
         _now += TimeSpan.FromSeconds(5);
@@ -261,6 +262,21 @@ public sealed class ChainFleetTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, Devices(1)[0] + ChainFleetSource.Suffix), "{");
         Assert.Single(ChainFleetSource.Load(_folder, _ => null, Write, Staleness, problems));
         Assert.Single(problems);
+    }
+
+    /// <summary>What is only verified, or refused this device, or was left, is not there after a restart.</summary>
+    [Fact]
+    public async Task Nothing_is_kept_of_a_fleet_that_was_not_joined()
+    {
+        ChainFleetSource source = Source(2, Honest(), Honest());
+        Assert.True(await source.RefreshAsync(_now, default));
+        Assert.Empty(Directory.GetFiles(_folder));
+        source.Save(_now);
+        Assert.Single(ChainFleetSource.Load(_folder, _ => null, Write, Staleness, []));
+        source.Delete();
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[1], false);
+        Assert.True(await source.RefreshAsync(_now + TimeSpan.FromMinutes(2), default));
+        Assert.Empty(Directory.GetFiles(_folder));
     }
 
     [Fact]
@@ -314,6 +330,7 @@ public sealed class ChainFleetTests : IDisposable
         ChainFleetSource source = Source(2, perimeter.Address, liar, Honest(), Honest());
         source.SetClaimedNames(new Dictionary<Address, string> { [self] = "other", [_members[3]] = "host.Example", [_members[4]] = "my-laptop" });
         Assert.True(await source.RefreshAsync(_now, default));
+        source.Save(_now);
         await source.RefreshNamesAsync(bns.Address, self, _now, default);
         await source.RefreshAsync(_now, default);
         string[] expected = ["my-laptop", "b-ro-2-stock", "the-printer", "host-example", "d" + _members[4].ToString()[2..]];

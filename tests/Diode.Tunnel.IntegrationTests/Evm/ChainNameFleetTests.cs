@@ -44,6 +44,7 @@ public sealed class ChainNameFleetTests : IDisposable
         Assert.Contains("proven at block", source.Current!.AssuranceText, StringComparison.Ordinal);
         Assert.True(source.Current.IsName);
         Assert.Equal(Name, source.Current.Name);
+        source.Save(Now);
 
         // Other names change the contract, too.
         _bns.Send(_owner, Register, "another-name", new object[] { _owner });

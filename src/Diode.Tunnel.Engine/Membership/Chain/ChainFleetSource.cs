@@ -36,6 +36,7 @@ internal sealed class ChainFleetSource : IFleetSource
     private ChainFleetReading? _reading;
     private DateTimeOffset _verified;
     private DateTimeOffset _saved;
+    private volatile bool _isKept;
     private DateTimeOffset _thorough;
     private readonly Dictionary<Address, DateTimeOffset> _asked = [];
     private IReadOnlyDictionary<Address, string> _claimed = FrozenDictionary<Address, string>.Empty;
@@ -104,6 +105,7 @@ internal sealed class ChainFleetSource : IFleetSource
                     var source = new ChainFleetSource(
                         document.Chain, new ChainMembers(contract, document.BnsName), document.Name, findReader(document.Chain), folder, writer, staleness);
                     source.Restore(document);
+                    source._isKept = true;
                     sources.Add(source);
                     continue;
                 }
@@ -137,7 +139,7 @@ internal sealed class ChainFleetSource : IFleetSource
             Publish(_reading.Assurance, _reading.Text);
             if (changed || now - _saved > SaveInterval)
             {
-                Save(now);
+                SaveIfKept(now);
             }
         }
         else if (_reading is not null && now - _verified > CachedAfter)
@@ -194,19 +196,35 @@ internal sealed class ChainFleetSource : IFleetSource
         }
 
         Publish(_current!.Assurance, _current.AssuranceText);
-        Save(now);
+        SaveIfKept(now);
     }
 
     /// <summary>Forgets what is kept in the file.</summary>
     /// <exception cref="IOException">The file can't be removed.</exception>
     public void Delete()
     {
+        _isKept = false;
         File.Delete(_path + ".last");
         File.Delete(_path);
     }
 
-    /// <summary>Writes what is known to the file; a full disk must not cost anybody the mesh.</summary>
+    /// <summary>Keeps the fleet from now on: writes what is known to the file; a full disk must not cost anybody the mesh.</summary>
     public void Save(DateTimeOffset now)
+    {
+        _isKept = true;
+        Write(now);
+    }
+
+    // A fleet that is only looked at, or was left while it was read, must not be there after the next start.
+    private void SaveIfKept(DateTimeOffset now)
+    {
+        if (_isKept)
+        {
+            Write(now);
+        }
+    }
+
+    private void Write(DateTimeOffset now)
     {
         var document = new ChainFleetDocument
         {
