@@ -48,7 +48,7 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
     public async Task<EvmResult<ChainFleetReading>> ReadAsync(
         ChainMembers members, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
     {
-        EvmResult<Heads> found = await FindHeadsAsync(cancel).ConfigureAwait(false);
+        EvmResult<Heads> found = await FindHeadsAsync(mayBeTold: true, cancel).ConfigureAwait(false);
         if (!found.IsOk)
         {
             return found.As<ChainFleetReading>();
@@ -198,7 +198,7 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
         return (best.First(), AgreedText(after, best.Count()));
     }
 
-    private async Task<EvmResult<Heads>> FindHeadsAsync(CancellationToken cancel)
+    private async Task<EvmResult<Heads>> FindHeadsAsync(bool mayBeTold, CancellationToken cancel)
     {
         IReadOnlyList<ChainEndpoint> all = endpoints();
         string noun = all.Count > 0 && all.All(static e => e.Relay is not null) ? "relay" : "endpoint";
@@ -206,7 +206,8 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
 
         // Who was caught lying is only asked where nobody else is left; then all have to agree anyway.
         ChainEndpoint[] asked = all.Count - doubted.Length >= quorum ? [.. all.Except(doubted)] : [.. all];
-        EvmResult<ulong>[] told = await Task.WhenAll(asked.Select(e => e.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
+        EvmResult<ulong>[] told = await Task.WhenAll(asked.Select(
+            e => mayBeTold ? e.GetBlockNumberAsync(cancel).AsTask() : e.Client.GetBlockNumberAsync(cancel).AsTask())).ConfigureAwait(false);
         ulong[] heights = [.. told.Where(static h => h.IsOk).Select(static h => h.Value).OrderDescending()];
         if (heights.Length < quorum)
         {
@@ -219,9 +220,10 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
         return new(new Heads(all, noun, doubted, asked, told, heights[quorum - 1]), null);
     }
 
+    // Who asks now may just have written something: a block that was told a moment ago is too old for that.
     private async Task<EvmResult<Agreement>> AgreeAsync(CancellationToken cancel)
     {
-        EvmResult<Heads> heads = await FindHeadsAsync(cancel).ConfigureAwait(false);
+        EvmResult<Heads> heads = await FindHeadsAsync(mayBeTold: false, cancel).ConfigureAwait(false);
         return heads.IsOk ? await AgreeAsync(heads.Value, cancel).ConfigureAwait(false) : heads.As<Agreement>();
     }
 
