@@ -53,7 +53,9 @@ internal sealed class FakeSapphire : IDisposable
     public void Dispose()
     {
         _listener.Close();
-        _thread.Join();
+
+        // The listener does not always wake up who waits for it; nobody asks any more, and the thread ends with the process.
+        _thread.Join(TimeSpan.FromMilliseconds(100));
     }
 
     private static int FreePort()

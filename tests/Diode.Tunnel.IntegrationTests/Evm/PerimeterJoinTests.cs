@@ -9,7 +9,8 @@ using Xunit;
 namespace Diode.Tunnel.IntegrationTests.Evm;
 
 /// <summary>A device joins a perimeter on a real EVM node behind gateways that encrypt like those of Sapphire, honest and lying ones.</summary>
-public sealed class PerimeterJoinTests : IAsyncDisposable
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "IAsyncLifetime disposes")]
+public sealed class PerimeterJoinTests : IAsyncLifetime
 {
     private const string Relay = "diode://0x1111111111111111111111111111111111111111@relay.example:41046";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -37,7 +38,9 @@ public sealed class PerimeterJoinTests : IAsyncDisposable
 
     private Address Device => Address.Parse(Engine.Device);
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         if (_engine is not null)
         {

@@ -66,7 +66,17 @@ internal sealed partial class PathAgent
     {
         foreach (PathRoute route in _routes)
         {
-            if (route.Kind != PathKind.RelayStream && !ReferenceEquals(route, Current) && !IsUsable(route, now))
+            if (route.Kind == PathKind.RelayStream)
+            {
+                continue;
+            }
+
+            if (ReferenceEquals(route, Current))
+            {
+                // Without this it would be watched as closely as data need only when the long gap of the pause is over.
+                route.NextPing = Math.Min(route.NextPing, now + PathTimings.ActiveHeartbeat);
+            }
+            else if (!IsUsable(route, now))
             {
                 Begin(route, now);
             }

@@ -310,11 +310,14 @@ public sealed class PathAgentTests
         Assert.Equal(PathTimings.FullDatagram, world.A.Agent.Current.SafeDatagram);
     }
 
-    [Fact]
-    public void Single_long_packets_that_get_lost_among_short_ones_that_do_not_are_noticed()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(25)]
+    public void Single_long_packets_that_get_lost_among_short_ones_that_do_not_are_noticed(int pause)
     {
         PathWorld world = new PathWorld().Introduce();
         world.Talk(3 * Second);
+        world.Run(pause * Second);
         world.MaxDatagram = 1252;
         for (int i = 0; i < 30; i++)
         {
