@@ -123,24 +123,30 @@ public sealed class PortMappingTests
         mapper.Start();
         byte[] buffer = new byte[100];
         uint lastLifetime = uint.MaxValue;
-        while (!told.Task.IsCompleted)
+        TimeSpan limit = TimeSpan.FromSeconds(30);
+        Task<SocketReceiveFromResult> receiving = ReceiveAsync();
+        while (await Task.WhenAny(told.Task, receiving).WaitAsync(limit) != told.Task)
         {
-            SocketReceiveFromResult got = await gateway.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0)).WaitAsync(TimeSpan.FromSeconds(10));
+            SocketReceiveFromResult got = await receiving;
             if (got.ReceivedBytes == PcpMessage.Length)
             {
                 await gateway.SendToAsync(new byte[1000], got.RemoteEndPoint);
                 await gateway.SendToAsync(PcpAnswer(buffer[..PcpMessage.Length], "198.51.100.9", 5000), got.RemoteEndPoint);
-                await Task.WhenAny(told.Task, Task.Delay(50));
             }
+
+            receiving = ReceiveAsync();
         }
 
         Assert.Equal(("PCP", "198.51.100.9:5000"), ((await told.Task)!.Protocol, (await told.Task)!.External.ToString()));
         await mapper.DisposeAsync();
         while (lastLifetime != 0)
         {
-            SocketReceiveFromResult got = await gateway.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0)).WaitAsync(TimeSpan.FromSeconds(10));
+            SocketReceiveFromResult got = await receiving.WaitAsync(limit);
             lastLifetime = got.ReceivedBytes == PcpMessage.Length ? BinaryPrimitives.ReadUInt32BigEndian(buffer.AsSpan(4)) : lastLifetime;
+            receiving = ReceiveAsync();
         }
+
+        Task<SocketReceiveFromResult> ReceiveAsync() => gateway.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0));
     }
 
     private static string Description(string control) =>
