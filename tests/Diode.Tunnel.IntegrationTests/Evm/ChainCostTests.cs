@@ -103,6 +103,17 @@ public sealed class ChainCostTests : IDisposable
         }
     }
 
+    /// <summary>What was written is in what is looked at next, even where the relays have not told of its block yet.</summary>
+    [Fact]
+    public async Task Who_looks_for_the_first_time_is_not_shown_a_block_that_was_told_before()
+    {
+        (RelayOverNode[] relays, ChainFleetSource source, ChainFleetReader reader) = Open(tells: true);
+        await Settle(relays, source);
+        _fleet.Send(_operator, "SetDeviceAllowlist(address,bool)", _members[0], false);
+        ChainFleetReading seen = (await reader.ReadAsync(new ChainMembers(_fleet.Address), last: null, isThorough: true, default)).Value!;
+        Assert.DoesNotContain(_members[0], seen.Devices);
+    }
+
     /// <summary>The public network's fleets keep no note, and its chains give no proofs: what is left is the list, once for each block.</summary>
     [Fact]
     public async Task Where_only_the_list_can_be_asked_for_it_is_asked_for_once()

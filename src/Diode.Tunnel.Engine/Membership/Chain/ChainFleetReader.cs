@@ -48,7 +48,8 @@ internal sealed partial class ChainFleetReader(Func<IReadOnlyList<ChainEndpoint>
     public async Task<EvmResult<ChainFleetReading>> ReadAsync(
         ChainMembers members, ChainFleetReading? last, bool isThorough, CancellationToken cancel)
     {
-        EvmResult<Heads> found = await FindHeadsAsync(mayBeTold: true, cancel).ConfigureAwait(false);
+        // Without a former reading it is a user who looks, perhaps at what was written a moment ago.
+        EvmResult<Heads> found = await FindHeadsAsync(mayBeTold: last is not null, cancel).ConfigureAwait(false);
         if (!found.IsOk)
         {
             return found.As<ChainFleetReading>();
