@@ -77,6 +77,18 @@ internal static partial class Log
     [LoggerMessage(1036, LogLevel.Warning, "The perimeter {Perimeter} can't be read: {Reason}")]
     public static partial void PerimeterNotRead(ILogger logger, string perimeter, string reason);
 
+    [LoggerMessage(1037, LogLevel.Information, "The perimeter's interface {Interface} is up on UDP port {Port} with {Peers} peers")]
+    public static partial void PerimeterInterfaceUp(ILogger logger, string @interface, int port, int peers);
+
+    [LoggerMessage(1038, LogLevel.Information, "The perimeter's interface {Interface} is down")]
+    public static partial void PerimeterInterfaceDown(ILogger logger, string @interface);
+
+    [LoggerMessage(1039, LogLevel.Warning, "The perimeter's interface {Interface}: {Reason}")]
+    public static partial void PerimeterInterfaceFailed(ILogger logger, string @interface, string reason);
+
+    [LoggerMessage(1042, LogLevel.Debug, "The perimeter's peer {Device} is met at {Endpoint}")]
+    public static partial void PerimeterPeerMet(ILogger logger, string device, string endpoint);
+
     [LoggerMessage(1040, LogLevel.Information, "Exit open: region {Region}, IPv4 by {Egress4}, IPv6 by {Egress6}")]
     public static partial void ExitOpened(ILogger logger, string region, string egress4, string egress6);
 

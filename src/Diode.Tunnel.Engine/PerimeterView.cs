@@ -33,6 +33,9 @@ public sealed record PerimeterView
     /// <summary>Public WireGuard key that the contract keeps for this device, base64.</summary>
     public string? WireGuardKey { get; init; }
 
+    /// <summary>The WireGuard interface; null while there is none.</summary>
+    public PerimeterWireGuardView? WireGuard { get; init; }
+
     /// <summary>The properties that have a value, secrets left out.</summary>
     public IReadOnlyList<(string Key, string Value)> Values { get; init; } = [];
 

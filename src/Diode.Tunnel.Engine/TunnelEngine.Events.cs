@@ -35,6 +35,7 @@ public sealed partial class TunnelEngine : IRelayEvents, IPeerMeshEvents, IWireG
         {
             _relays.MarkClosed(relay, reason);
             _up?.Paths?.RelayClosed(relay);
+            _perimeterInterface.RelayClosed(relay);
             NotifyChanged();
         });
         _ = TickRelaysSoonAsync();

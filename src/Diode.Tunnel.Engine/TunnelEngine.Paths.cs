@@ -83,7 +83,7 @@ public sealed partial class TunnelEngine : IPathEvents
             return;
         }
 
-        relay.OpenUdpPort(peer.Device, (place, _) => _loop.TryPost(() =>
+        relay.OpenUdpPort(peer.Device, RelayConnection.MeshUdpPort, (place, _) => _loop.TryPost(() =>
         {
             if (place is not null)
             {
@@ -95,7 +95,14 @@ public sealed partial class TunnelEngine : IPathEvents
     /// <summary>Only peers that this device probes may make it use a port; what they prove there is their key.</summary>
     private void AnswerUdpPort(RelayConnection relay, RelayUdpRequest request)
     {
-        bool isPeer = _mesh.Peers.TryGetValue(request.Source, out TunnelPeer? peer) && _up?.Paths?.IsKnown(peer) == true;
+        TunnelPeer? peer = null;
+        bool isPeer = request.Name == RelayConnection.MeshUdpPort
+            && _mesh.Peers.TryGetValue(request.Source, out peer) && _up?.Paths?.IsKnown(peer) == true;
+        if (!isPeer && _perimeterInterface.TryAnswer(relay, request))
+        {
+            return;
+        }
+
         if (relay.AnswerUdpPort(request, isPeer) is { } place && isPeer)
         {
             peer!.RelayPortWanted = 0;
@@ -124,7 +131,7 @@ public sealed partial class TunnelEngine : IPathEvents
                 {
                     if (ReferenceEquals(_up, up))
                     {
-                        _relays.NetworkChanged(LocalAddresses.Read(up.Adapter.Name));
+                        _relays.NetworkChanged(LocalAddresses.Read(up.Adapter.Name, PerimeterAdapterPrefix));
                     }
                 });
             });

@@ -1,15 +1,12 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Engine.Membership.Chain;
 using Diode.Tunnel.Engine.Perimeters;
+using Diode.Tunnel.Engine.PerimeterWireGuard;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Ethereum;
-using Diode.Tunnel.Ethereum.Contracts;
-using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.JsonRpc;
-using Diode.Tunnel.WireGuard.Crypto;
 
 namespace Diode.Tunnel.Engine;
 
@@ -97,6 +94,7 @@ public sealed partial class TunnelEngine
                     TryLeaveChainFleet(id.Contract.ToString());
                 }
 
+                ForgetInterfaceKey();
                 SavePerimeter(null);
                 return left.ToString();
             },
@@ -127,6 +125,7 @@ public sealed partial class TunnelEngine
             _relays.Configure(OwnRelays());
         }
 
+        ApplyPerimeterInterface();
         NotifyChanged();
     }
 
@@ -137,7 +136,8 @@ public sealed partial class TunnelEngine
         _perimeterSaved = _time.GetUtcNow();
         if (state is null)
         {
-            (_perimeterProblem, _perimeterFleetProblem, _perimeterKeyProblem, _perimeterUnread) = (null, null, null, []);
+            (_perimeterProblem, _perimeterFleetProblem, _perimeterKeyProblem, _perimeterUnread, _perimeterPeerProblems) = (null, null, null, [], []);
+            _perimeterDevices.Clear();
         }
 
         ApplyPerimeter();
@@ -287,7 +287,7 @@ public sealed partial class TunnelEngine
         }
 
         string? problem = wanted is { } next && !isHeldByUser ? await JoinPerimeterFleetAsync(chain, next, cancel).ConfigureAwait(false) : null;
-        string? keyProblem = await AskForKeyAsync(chain, cancel).ConfigureAwait(false);
+        string? keyProblem = await FollowPerimeterInterfaceAsync(chain, cancel).ConfigureAwait(false);
         await _loop.InvokeAsync(
             () =>
             {
@@ -319,42 +319,6 @@ public sealed partial class TunnelEngine
         }
 
         return problem;
-    }
-
-    private async Task<string?> AskForKeyAsync(ChainAccess chain, CancellationToken cancel)
-    {
-        (bool isWanted, string? known, string effective) = await _loop.InvokeAsync(
-            () => (_perimeterSettings.WireGuard is { KeyFromContract: true }, _perimeter?.WireGuardKey, _perimeter?.Effective ?? ""), cancel).ConfigureAwait(false);
-        if (isWanted == known is not null || !Address.TryParse(effective, out Address contract))
-        {
-            return null;
-        }
-
-        string? shown = null;
-        if (isWanted)
-        {
-            using PrivateKey signer = OpenSigner(null);
-            EvmResult<byte[]> answer = await _chains.ReaderOf(chain).QueryAsync(
-                chain.ChainId, contract, PerimeterCalls.GetDevicePrivateKey(_keys.Device), signer, cancel).ConfigureAwait(false);
-            if (!answer.IsOk || !PerimeterCalls.TryReadKey(answer.Value, out Hash256 secret))
-            {
-                return $"the key that the contract keeps for this device can't be asked for: {answer.Failure ?? "malformed answer"}";
-            }
-
-            if (secret.IsZero)
-            {
-                return "the contract keeps no key for this device; its operator makes one by generateDeviceKeyPair";
-            }
-
-            // Nothing here uses the secret; whoever compares the two sides needs its public half.
-            byte[] key = new byte[Hash256.Length];
-            X25519.Managed.GetPublicKey(secret.ToArray(), key);
-            CryptographicOperations.ZeroMemory(answer.Value);
-            shown = Convert.ToBase64String(key);
-        }
-
-        await _loop.InvokeAsync(() => KeepPerimeter(p => p with { WireGuardKey = shown }), cancel).ConfigureAwait(false);
-        return null;
     }
 
     // If it was left meanwhile, so is what was found out for it: a fleet joined for it goes, too.
@@ -413,6 +377,7 @@ public sealed partial class TunnelEngine
             $"diodeaddrs: {r} is not used, there are {RelayPool.Target} relays already"));
         warnings.AddRange(_perimeterFleetProblem is { } fleet ? [$"fleet: {fleet}"] : []);
         warnings.AddRange(_perimeterKeyProblem is { } key ? [$"wireguard: {key}"] : []);
+        warnings.AddRange(_perimeterPeerProblems.Concat(_perimeterInterface.Warnings()).Select(static w => $"wireguard: {w}"));
         return warnings;
     }
 
@@ -430,6 +395,7 @@ public sealed partial class TunnelEngine
             Problem = _perimeterProblem,
             Fleet = joined.Fleet,
             WireGuardKey = joined.WireGuardKey,
+            WireGuard = _perimeterInterface.View(),
             Values =
             [
                 .. PerimeterReader.Keys.Where(k => joined.Values.GetValueOrDefault(k) is { Length: > 0 })
@@ -439,9 +405,7 @@ public sealed partial class TunnelEngine
         };
     }
 
-    private static string WireGuardText(string value) => WgQuickText.TryRead(value) is { } config
-        ? $"interface: {config.Interface}{string.Concat(config.Peers.Select(static p => $"; peer: {p}"))}"
-        : "(not in form)";
+    private static string WireGuardText(string value) => WgQuickParser.TryRead(value)?.Describe() ?? "(not in form)";
 
     private void AddPerimeterHealth(List<HealthView> health)
     {

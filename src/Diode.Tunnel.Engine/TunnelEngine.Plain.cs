@@ -76,13 +76,13 @@ public sealed partial class TunnelEngine
 
     private PlainOpener MakeOpener()
     {
-        var finder = new RelayFinder(_relays, _loop, _time);
-        return new PlainOpener(
-            async (device, cancellation) =>
-                await _loop.InvokeAsync(() => _mesh.CandidatesFor(device)?.ToArray(), cancellation).ConfigureAwait(false)
-                ?? await finder.FindAsync(device, cancellation).ConfigureAwait(false),
-            _time);
+        return new PlainOpener(FindRelaysAsync, _time);
     }
+
+    /// <summary>The connected relays in the order to try a device at, member or not. Any thread.</summary>
+    private async Task<RelayConnection[]> FindRelaysAsync(Address device, CancellationToken cancellation) =>
+        await _loop.InvokeAsync(() => _mesh.CandidatesFor(device)?.ToArray(), cancellation).ConfigureAwait(false)
+        ?? await _relayFinder.FindAsync(device, cancellation).ConfigureAwait(false);
 
     /// <summary>The resolver was asked for a device of no fleet. Listener thread of the resolver.</summary>
     private void MeetDevice(Address device)

@@ -163,7 +163,7 @@ public sealed partial class TunnelEngine
         PublishRules rules = ReadRules();
         List<PortDefinition> definitions = [.. ReadDefinitions(), .. PerimeterPorts()];
         _filter.SetPolicy(PublishPolicy.Create(
-            [.. rules.Rules, .. definitions.Select(ToTunnelRule).OfType<PublishRule>()], Lookup));
+            [.. rules.Rules, .. definitions.Select(ToTunnelRule).OfType<PublishRule>()], Lookup, _perimeterSettings.Lists));
 
         // Asked from other threads: everything it goes by is a copy.
         FrozenDictionary<Address, FrozenSet<Address>> fleets = ActiveFleets()
@@ -177,6 +177,7 @@ public sealed partial class TunnelEngine
             Rules = rules.Resolve(Lookup),
             Blocked = _blocked,
             Allowed = _allowed,
+            Perimeter = _perimeterSettings.Lists,
             IsMember = (device, fleet) => fleet is { } one
                 ? fleets.TryGetValue(one, out FrozenSet<Address>? members) && members.Contains(device)
                 : fleets.Values.Any(m => m.Contains(device)),

@@ -268,6 +268,7 @@ public sealed partial class TunnelEngine
         };
         if (_up is { } up)
         {
+            counters["perimeter_wireguard_drops_total"] = _perimeterInterface.Dropped;
             counters["plain_tcp_flows"] = up.Gateway.TcpFlows;
             counters["plain_udp_flows"] = up.Gateway.UdpFlows;
             counters["plain_packet_drops_total"] = up.Gateway.Dropped;

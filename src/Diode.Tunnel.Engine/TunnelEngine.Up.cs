@@ -87,6 +87,7 @@ public sealed partial class TunnelEngine
                 : new PathManager(_options.UdpPort, _pool, _addressPool, _clock, this)
                 {
                     AdapterName = adapter.Name,
+                    OtherAdapters = PerimeterAdapterPrefix,
                     IsDirectAllowed = _options.Paths == PathChoice.Auto,
                 };
             _up = new UpState(adapter, wireGuard, pipeline, gateway, MakeBinds(), paths, own, _time.GetUtcNow());
@@ -126,6 +127,8 @@ public sealed partial class TunnelEngine
         {
             _exitClient.Use(exit, isResumed: true);
         }
+
+        ApplyPerimeterInterface();
     }
 
     private void ConfigureAdapter(ITunAdapter adapter, IPAddress[] own)
@@ -168,6 +171,7 @@ public sealed partial class TunnelEngine
     private void TakeDown(string reason, bool keepGuard = false)
     {
         _exitClient.Stop();
+        _perimeterInterface.TakeDown();
         Attempt(() => _exitServer.Close(reason));
         _mesh.Stop(reason);
         _relays.Stop();

@@ -9,6 +9,7 @@ using Diode.Tunnel.Engine.Filtering;
 using Diode.Tunnel.Engine.Identity;
 using Diode.Tunnel.Engine.Membership;
 using Diode.Tunnel.Engine.Peers;
+using Diode.Tunnel.Engine.PerimeterWireGuard;
 using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Engine.State;
@@ -48,12 +49,14 @@ public sealed partial class TunnelEngine : IAsyncDisposable
     private readonly TicketLedger _ledger;
     private readonly RelayPool _relays;
     private readonly PeerMesh _mesh;
+    private readonly RelayFinder _relayFinder;
     private readonly PacketFilter _filter;
     private readonly ExitServer _exitServer;
     private readonly ExitRouting _exitRouting;
     private readonly ExitClient _exitClient;
     private readonly InboxBudget _inboxes = new();
     private readonly TlsSessionCache _tlsSessions;
+    private readonly PerimeterInterface _perimeterInterface;
     private readonly FrozenSet<Address> _blocked;
     private readonly FrozenSet<Address> _allowed;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -96,6 +99,8 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _allowed = ReadDevices(options.AllowedDevices);
         _mesh = new PeerMesh(_keys.Device, _tlsIdentity, _relays, _loop, this, _logger, time);
         _exitServer = new ExitServer(_changes, _logger);
+        _relayFinder = new RelayFinder(_relays, _loop, _time);
+        _perimeterInterface = new PerimeterInterface(this, _changes, _keys.Device, _pool, _logger, _time, _clock);
         _exitRouting = new ExitRouting(_changes, _addressPool);
         _exitClient = new ExitClient(_exitRouting, _mesh, OnExitChanged, _logger, time);
     }
@@ -322,6 +327,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         _exitClient.Tick();
         _up?.Gateway.Tick();
         _up?.Binds.Tick();
+        _perimeterInterface.Tick();
         WatchSystem();
     }
 

@@ -19,12 +19,13 @@ internal static class JoinCommand
             Description = "Chain: sapphire, diode, glmr, base, av or an id (default: the only one configured, or sapphire).",
             HelpName = "CHAIN",
         };
-        var command = new Command("join", "Join a perimeter: what its operator sets for this device takes effect, now and later.")
+        var command = new Command(
+            "join", "Join a perimeter: what its operator sets for this device takes effect, now and later: ports, binds, fleet, relays, a WireGuard interface.")
         {
             contract,
             chain,
             shell.Handle(
-                new Command("status", "Show what the perimeter says, how that is known, and what is not in force."),
+                new Command("status", "Show what the perimeter says, how that is known, its WireGuard interface with peers, and what is not in force."),
                 async (_, run, cancellationToken) => Show(run, await run.Client.GetPerimeterAsync(cancellationToken))),
         };
         return shell.Handle(command, async (parsed, run, cancellationToken) => Show(run, await run.Client.JoinPerimeterAsync(

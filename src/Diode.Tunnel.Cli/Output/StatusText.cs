@@ -39,6 +39,10 @@ internal static class StatusText
         if (status.Perimeter is PerimeterStatus perimeter)
         {
             Line(writer, "perimeter", PerimeterText.Summary(perimeter, now));
+            if (perimeter.WireGuard is PerimeterInterface wireGuard)
+            {
+                Line(writer, "wireguard", PerimeterText.Summary(wireGuard));
+            }
         }
 
         Line(writer, "version", status.Version);

@@ -52,11 +52,70 @@ public sealed record PerimeterStatus
     /// <summary>Public WireGuard key that the contract keeps for this device, base64.</summary>
     public string? WireGuardKey { get; init; }
 
+    /// <summary>The WireGuard interface that it has given this device; null while there is none.</summary>
+    public PerimeterInterface? WireGuard { get; init; }
+
     /// <summary>The properties that have a value, secrets left out.</summary>
     public IReadOnlyList<PerimeterProperty> Properties { get; init => field = value ?? []; } = [];
 
     /// <summary>What is not in force and why; the property's key first.</summary>
     public IReadOnlyList<string> Warnings { get; init => field = value ?? []; } = [];
+}
+
+/// <summary>The WireGuard interface that a perimeter has given this device. Its secret key is never told.</summary>
+public sealed record PerimeterInterface
+{
+    /// <summary>Name of the adapter.</summary>
+    public required string Interface { get; init; }
+
+    /// <summary>Its public key, base64.</summary>
+    public required string PublicKey { get; init; }
+
+    /// <summary>Whose key that is: <c>contract</c> (kept there for this device), <c>own</c> (made here), <c>given</c> (stands in the property).</summary>
+    public required string KeyOrigin { get; init; }
+
+    /// <summary>UDP port.</summary>
+    public int ListenPort { get; init; }
+
+    /// <summary>Longest packet in bytes.</summary>
+    public int Mtu { get; init; }
+
+    /// <summary>Its addresses.</summary>
+    public IReadOnlyList<string> Addresses { get; init => field = value ?? []; } = [];
+
+    /// <summary>Networks that lead to it.</summary>
+    public IReadOnlyList<string> Routes { get; init => field = value ?? []; } = [];
+
+    /// <summary>Its peers.</summary>
+    public IReadOnlyList<PerimeterPeer> Peers { get; init => field = value ?? []; } = [];
+}
+
+/// <summary>A peer of a perimeter's WireGuard interface.</summary>
+public sealed record PerimeterPeer
+{
+    /// <summary>Its key, base64.</summary>
+    public required string PublicKey { get; init; }
+
+    /// <summary>The Diode device it is; null if none.</summary>
+    public string? Device { get; init; }
+
+    /// <summary>Where it is, address and port; null if that is not known.</summary>
+    public string? Endpoint { get; init; }
+
+    /// <summary>The relay at whose port it is met; null for ordinary endpoints.</summary>
+    public string? Relay { get; init; }
+
+    /// <summary>Networks that lead to it and that it may send from.</summary>
+    public IReadOnlyList<string> AllowedIps { get; init => field = value ?? []; } = [];
+
+    /// <summary>When its last handshake was complete, UTC; null if there was none.</summary>
+    public DateTimeOffset? LastHandshake { get; init; }
+
+    /// <summary>Bytes received.</summary>
+    public long RxBytes { get; init; }
+
+    /// <summary>Bytes sent.</summary>
+    public long TxBytes { get; init; }
 }
 
 /// <summary>What a perimeter says under a key.</summary>

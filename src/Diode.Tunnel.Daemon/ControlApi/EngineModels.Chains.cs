@@ -92,8 +92,34 @@ internal static partial class EngineModels
             Problem = view.Problem,
             Fleet = view.Fleet,
             WireGuardKey = view.WireGuardKey,
+            WireGuard = view.WireGuard is { } wireGuard ? ToInterface(wireGuard) : null,
             Properties = [.. view.Values.Select(static v => new PerimeterProperty(v.Key, v.Value))],
             Warnings = view.Warnings,
+        };
+    }
+
+    private static PerimeterInterface ToInterface(PerimeterWireGuardView view)
+    {
+        return new PerimeterInterface
+        {
+            Interface = view.Interface,
+            PublicKey = view.PublicKey,
+            KeyOrigin = view.KeyOrigin,
+            ListenPort = view.ListenPort,
+            Mtu = view.Mtu,
+            Addresses = view.Addresses,
+            Routes = view.Routes,
+            Peers = [.. view.Peers.Select(static p => new PerimeterPeer
+            {
+                PublicKey = p.PublicKey,
+                Device = p.Device,
+                Endpoint = p.Endpoint,
+                Relay = p.Relay,
+                AllowedIps = p.AllowedIps,
+                LastHandshake = p.LastHandshake,
+                RxBytes = p.RxBytes,
+                TxBytes = p.TxBytes,
+            })],
         };
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Diode.Tunnel.Engine.PlainPeers;
 using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Filtering;
@@ -7,14 +8,16 @@ namespace Diode.Tunnel.Engine.Filtering;
 public sealed class PublishPolicy
 {
     private readonly Entry[] _entries;
+    private readonly DeviceLists _lists;
 
-    private PublishPolicy(Entry[] entries)
+    private PublishPolicy(Entry[] entries, DeviceLists lists)
     {
         _entries = entries;
+        _lists = lists;
     }
 
     /// <summary>Nothing allowed.</summary>
-    public static PublishPolicy Nothing { get; } = new([]);
+    public static PublishPolicy Nothing { get; } = new([], DeviceLists.None);
 
     /// <summary>Whether a peer may open a connection to a port here. Allocates nothing.</summary>
     /// <param name="peer">Who asks.</param>
@@ -28,14 +31,18 @@ public sealed class PublishPolicy
             if (entry.Port.Covers(protocol, hasPorts, port)
                 && (entry.ToPublic || (entry.ToFleet && peer.IsFleetMember) || entry.Devices.Contains(peer.Device)))
             {
-                return true;
+                return _lists.Admits(peer.Device);
             }
         }
 
         return false;
     }
 
-    internal static PublishPolicy Create(IEnumerable<PublishRule> rules, Func<string, IReadOnlyCollection<Address>> lookup)
+    /// <param name="rules">What is published.</param>
+    /// <param name="lookup">The devices a name stands for.</param>
+    /// <param name="lists">Who is refused all the same; null: nobody.</param>
+    internal static PublishPolicy Create(
+        IEnumerable<PublishRule> rules, Func<string, IReadOnlyCollection<Address>> lookup, DeviceLists? lists = null)
     {
         var entries = new List<Entry>();
         foreach (PublishRule rule in rules)
@@ -61,7 +68,7 @@ public sealed class PublishPolicy
                 devices.ToFrozenSet()));
         }
 
-        return new PublishPolicy([.. entries]);
+        return new PublishPolicy([.. entries], lists ?? DeviceLists.None);
     }
 
     private readonly record struct Entry(PublishPort Port, bool ToPublic, bool ToFleet, FrozenSet<Address> Devices);

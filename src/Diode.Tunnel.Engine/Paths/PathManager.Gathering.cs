@@ -25,6 +25,9 @@ internal sealed partial class PathManager
     /// <summary>Name of the tunnel's adapter, whose addresses are no candidates.</summary>
     public string AdapterName { get; init; } = "";
 
+    /// <summary>How names of further adapters of this program begin: what has an address there is no way around the tunnel.</summary>
+    public string OtherAdapters { get; init; } = "";
+
     /// <summary>False: peers do not learn addresses of this device, and theirs are not tried.</summary>
     public bool IsDirectAllowed { get; init; } = true;
 
@@ -149,7 +152,7 @@ internal sealed partial class PathManager
         bool isFirst = _nextLocal == 0;
         _nextLocal = now + LocalInterval;
         List<EndpointAddress> found = CandidatePolicy.FromLocal(
-            LocalAddresses.Read(AdapterName), _transport.Port, _transport.PortIpv6, _pool);
+            LocalAddresses.Read(AdapterName, OtherAdapters), _transport.Port, _transport.PortIpv6, _pool);
         if (found.SequenceEqual(_local))
         {
             return false;

@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using System.Text.Json;
 using Diode.Tunnel.Edge.Identity;
 using Diode.Tunnel.Engine.Membership.Chain;
+using Diode.Tunnel.Engine.PerimeterWireGuard;
 using Diode.Tunnel.Engine.PlainPeers;
+using Diode.Tunnel.Ethereum;
 
 namespace Diode.Tunnel.Engine.Perimeters;
 
@@ -39,8 +40,11 @@ internal sealed class PerimeterSettings
     /// <summary>The fleet to be in; null for none, or for everybody's.</summary>
     public ChainFleetId? Fleet { get; private set; }
 
+    /// <summary>Who may not, or who alone may, reach published ports.</summary>
+    public DeviceLists Lists { get; private set; } = DeviceLists.None;
+
     /// <summary>The WireGuard configuration; null where there is none.</summary>
-    public WgQuickText? WireGuard { get; private set; }
+    public WgQuickConfig? WireGuard { get; private set; }
 
     /// <summary>What was left out and why; key first.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
@@ -51,10 +55,12 @@ internal sealed class PerimeterSettings
     public static PerimeterSettings Read(IReadOnlyDictionary<string, string> values, ushort ownPort)
     {
         var settings = new PerimeterSettings();
+        values = PerimeterExtra.Apply(values, Text(values, "extra_config"), text => settings.Warn("extra_config", text));
         settings.ReadFleet(Text(values, "fleet"));
         settings.ReadPorts(values, ownPort);
         settings.ReadBinds(Text(values, "bind"));
         settings.ReadRelays(Text(values, "diodeaddrs"));
+        settings.ReadLists(values);
         settings.ReadWireGuard(Text(values, "wireguard"));
         settings.ReadOthers(values);
         return settings;
@@ -189,11 +195,47 @@ internal sealed class PerimeterSettings
             return;
         }
 
-        WireGuard = WgQuickText.TryRead(text);
-        Warn("wireguard", WireGuard is null
-            ? "it is no configuration of wg-quick"
-            : "not applied: devices that are members of this device's fleets are reached by the tunnel itself, at their virtual addresses"
-                + (WireGuard.HasCommands ? "; its commands are not run" : ""));
+        WireGuard = WgQuickParser.TryRead(text);
+        if (WireGuard is null)
+        {
+            Warn("wireguard", "it is no configuration of wg-quick");
+            return;
+        }
+
+        foreach (string warning in WireGuard.Warnings)
+        {
+            Warn("wireguard", warning);
+        }
+    }
+
+    // A list that was given and holds nobody in form admits nobody: who is left out by mistake says so, who is let in does not.
+    private void ReadLists(IReadOnlyDictionary<string, string> values)
+    {
+        (string allowKey, string blockKey) = PerimeterExtra.Lists;
+        HashSet<Address> allowed = ReadDevices(allowKey, Text(values, allowKey));
+        HashSet<Address> blocked = ReadDevices(blockKey, Text(values, blockKey));
+        if (blocked.Count > 0 || Text(values, allowKey).Length > 0)
+        {
+            Lists = new DeviceLists(blocked, Text(values, allowKey).Length > 0 ? allowed : null);
+        }
+    }
+
+    private HashSet<Address> ReadDevices(string key, string text)
+    {
+        HashSet<Address> devices = [];
+        foreach (string token in text.Split(ListSeparators, StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!Address.TryParse(token, out Address device))
+            {
+                Warn(key, $"'{token}' is no device");
+            }
+            else
+            {
+                devices.Add(device);
+            }
+        }
+
+        return devices;
     }
 
     private void ReadOthers(IReadOnlyDictionary<string, string> values)
@@ -212,8 +254,6 @@ internal sealed class PerimeterSettings
         {
             Warn("debug", "not applied: the log level is set on this machine");
         }
-
-        ReadExtra(Text(values, "extra_config"));
     }
 
     private bool IsOn(string key, string text)
@@ -228,33 +268,5 @@ internal sealed class PerimeterSettings
                 Warn(key, $"'{text}' is neither true nor false");
                 return false;
         }
-    }
-
-    private void ReadExtra(string text)
-    {
-        if (text.Length == 0)
-        {
-            return;
-        }
-
-        try
-        {
-            using JsonDocument document = JsonDocument.Parse(text, new JsonDocumentOptions { MaxDepth = 16 });
-            if (document.RootElement.ValueKind == JsonValueKind.Object)
-            {
-                foreach (JsonProperty member in document.RootElement.EnumerateObject().Where(static m => m.Value.ValueKind != JsonValueKind.Null).Take(MostItems))
-                {
-                    Warn("extra_config", $"{member.Name} is not applied: settings of this program are made on this machine");
-                }
-
-                return;
-            }
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
-        {
-            // Reported below. Text that is not valid UTF-16 is noticed here or there.
-        }
-
-        Warn("extra_config", "it is no JSON object");
     }
 }

@@ -7,7 +7,8 @@ namespace Diode.Tunnel.Engine.Perimeters;
 /// <summary>The perimeter this device has joined, as it lies in the state file: the last verified values, so that a restart knows them.</summary>
 internal sealed record PerimeterState(string Chain, string Contract)
 {
-    private static readonly Dictionary<string, string> NoValues = [];
+    /// <summary>Nothing.</summary>
+    internal static readonly IReadOnlyDictionary<string, string> NoValues = new Dictionary<string, string>();
 
     /// <summary>The contract that decides: the last one of the proxy_to chain.</summary>
     public string Effective { get; init => field = value ?? ""; } = "";
@@ -30,9 +31,18 @@ internal sealed record PerimeterState(string Chain, string Contract)
     /// <summary>Public half, base64, of the WireGuard key that the contract keeps for this device; null if it was not asked for.</summary>
     public string? WireGuardKey { get; init; }
 
-    /// <summary>What a reading says, with everything else kept.</summary>
+    /// <summary>The WireGuard interface has a key made on this device, because the contract's can't be had.</summary>
+    public bool OwnWireGuardKey { get; init; }
+
+    /// <summary>Public keys, base64, that the contract keeps for other devices, by address.</summary>
+    public IReadOnlyDictionary<string, string> PeerKeys { get; init => field = value ?? NoValues; } = NoValues;
+
+    /// <summary>What a reading says, with everything else kept. Keys of another contract are not kept.</summary>
     public PerimeterState With(PerimeterReading reading, DateTimeOffset now) => this with
     {
+        WireGuardKey = reading.Effective.ToString() == Effective ? WireGuardKey : null,
+        OwnWireGuardKey = reading.Effective.ToString() == Effective && OwnWireGuardKey,
+        PeerKeys = reading.Effective.ToString() == Effective ? PeerKeys : NoValues,
         Effective = reading.Effective.ToString(),
         IsRegistered = reading.IsRegistered,
         Values = reading.Values,

@@ -37,6 +37,9 @@ internal sealed class PublishedPorts
     /// <summary>If not empty and nothing is blocked, everybody else is refused.</summary>
     public IReadOnlySet<Address> Allowed { get; init; } = ImmutableHashSet<Address>.Empty;
 
+    /// <summary>What a perimeter says about that. It refuses besides the two above, and lets nobody in whom they refuse.</summary>
+    public DeviceLists Perimeter { get; init; } = DeviceLists.None;
+
     /// <summary>Whether a device is a member of a fleet (by operator address); of any fleet of this device for null.</summary>
     public Func<Address, Address?, bool> IsMember { get; init; } = static (_, _) => false;
 
@@ -60,16 +63,10 @@ internal sealed class PublishedPorts
     /// <summary>Whether <paramref name="source"/> may open the port, and where it leads.</summary>
     public PortDecision Decide(in Address source, in PortName port)
     {
-        if (Blocked.Count > 0)
+        var own = new DeviceLists(Blocked, Allowed.Count > 0 ? Allowed : null);
+        if ((own.Refusal(source) ?? Perimeter.Refusal(source)) is { } refusal)
         {
-            if (Blocked.Contains(source))
-            {
-                return PortDecision.Refuse($"device {Hex(source)} is on the block list");
-            }
-        }
-        else if (Allowed.Count > 0 && !Allowed.Contains(source))
-        {
-            return PortDecision.Refuse($"device {Hex(source)} is not in the allow list");
+            return PortDecision.Refuse(refusal);
         }
 
         if (_definitions.TryGetValue(port.Number, out PortDefinition? definition) && definition.Ports[0].Accepts(port.Protocol))

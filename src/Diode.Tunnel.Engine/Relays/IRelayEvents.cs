@@ -64,4 +64,4 @@ internal enum RelayPortUse
 internal sealed record RelayPortRequest(IncomingPort Incoming, string Name, Address Source);
 
 /// <summary>A request to meet at a UDP port of the relay.</summary>
-internal sealed record RelayUdpRequest(ulong RequestId, ushort Port, Address Source);
+internal sealed record RelayUdpRequest(ulong RequestId, ushort Port, Address Source, string Name);

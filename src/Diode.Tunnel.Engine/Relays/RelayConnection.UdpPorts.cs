@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Diode.Tunnel.Edge;
 using Diode.Tunnel.Edge.Sessions;
 using Diode.Tunnel.Ethereum;
@@ -12,17 +13,19 @@ namespace Diode.Tunnel.Engine.Relays;
 internal sealed partial class RelayConnection
 {
     /// <summary>Name by which tunnel devices know the port (design §4): the number of their other ports.</summary>
-    private static ReadOnlySpan<byte> UdpPortName => "41042"u8;
+    public const string MeshUdpPort = "41042";
+
+    private const int LongestPortName = 5;
 
     /// <summary>
     /// Asks for a port to meet a device at; <paramref name="done"/> gets where it is, or null and the reason, on the receive thread. The
     /// answer comes before the other device agreed, and its refusal is never told. False: not asked.
     /// </summary>
-    public bool OpenUdpPort(Address device, Action<IPEndPoint?, string> done)
+    public bool OpenUdpPort(Address device, string name, Action<IPEndPoint?, string> done)
     {
         lock (_gate)
         {
-            uint id = IsReady ? _session.PortOpen2(device, UdpPortName, "rwu") : 0;
+            uint id = IsReady ? _session.PortOpen2(device, Encoding.ASCII.GetBytes(name), "rwu") : 0;
             if (id == 0)
             {
                 return false;
@@ -82,14 +85,15 @@ internal sealed partial class RelayConnection
     void IEdgeClientEvents.OnPhysicalPortRequested(
         ulong requestId, ushort physicalPort, Address source, ReadOnlySpan<byte> name, bool isUdp)
     {
-        if (!isUdp || !name.SequenceEqual(UdpPortName))
+        // A decimal number: the mesh's, or the port of a WireGuard interface (diode-client §14.4).
+        if (!isUdp || name.Length is 0 or > LongestPortName || name.ContainsAnyExceptInRange((byte)'0', (byte)'9'))
         {
             // Silence would hold the port for ten seconds.
             _session.RejectPhysicalPort(requestId, physicalPort, EdgeErrors.PortNotPublished);
             return;
         }
 
-        RelayUdpRequest request = new(requestId, physicalPort, source);
+        RelayUdpRequest request = new(requestId, physicalPort, source, Encoding.ASCII.GetString(name));
         _callbacks.Add(() => _events.OnUdpPortRequested(this, request));
     }
 

@@ -33,6 +33,30 @@ internal sealed class RecordingBackend : IControlBackend
         InForce = true,
         Verified = DateTimeOffset.UnixEpoch,
         Assurance = "2 of 2 endpoints agree",
+        WireGuard = new PerimeterInterface
+        {
+            Interface = "wg-diode-prod",
+            PublicKey = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            KeyOrigin = "contract",
+            ListenPort = 51820,
+            Mtu = 1420,
+            Addresses = ["10.9.0.2"],
+            Routes = ["10.9.0.0/24"],
+            Peers =
+            [
+                new PerimeterPeer
+                {
+                    PublicKey = "ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A=",
+                    Device = ServerDevice,
+                    Endpoint = "203.0.113.46:40001",
+                    Relay = "diode://0x3333333333333333333333333333333333333333@relay.example:41046",
+                    AllowedIps = ["10.9.0.0/24"],
+                    LastHandshake = DateTimeOffset.UnixEpoch,
+                    RxBytes = 1500,
+                    TxBytes = 2500,
+                },
+            ],
+        },
         Properties = [new PerimeterProperty("public", "8080:80")],
         Warnings = ["sshd: not applied"],
     };

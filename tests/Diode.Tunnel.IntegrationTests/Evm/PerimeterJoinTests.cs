@@ -80,7 +80,7 @@ public sealed class PerimeterJoinTests : IAsyncLifetime
         Set("debug", "true");
         Set("socksd", "perhaps");
         Set("extra_config", """{"bnsCacheTime": 5, "nothing": null}""");
-        Set("wireguard", "[Interface] PrivateKey = auto Address = 10.9.0.2/24 PostUp = reboot [Peer] DiodeDevice = 0x4444444444444444444444444444444444444444 AllowedIPs = 10.9.0.0/24");
+        Set("wireguard", "[Interface] PrivateKey = auto Address = 10.9.0.2/24 PostUp = reboot [Peer] PublicKey = auto DiodeDevice = 0x4444444444444444444444444444444444444444 AllowedIPs = 10.9.0.0/24");
         PerimeterView joined = await JoinAsync(_perimeter);
         Assert.True(joined is { IsRegistered: true, IsInForce: true, Problem: null, Chain: "sapphire" });
         Assert.Equal(_perimeter.Address.ToString(), joined.Effective);
@@ -90,7 +90,10 @@ public sealed class PerimeterJoinTests : IAsyncLifetime
         // f8ff…7f as a scalar; found out by a query that only this device could sign, and that one gateway carried.
         byte[] secret = [0xf8, .. Enumerable.Repeat((byte)0xff, 30), 0x7f];
         Assert.Equal(Convert.ToBase64String(FakeSapphire.Runtime.PublicOf(secret)), joined.WireGuardKey);
-        Assert.Equal(1, _gateways.Sum(static g => g.Queries));
+        Assert.Equal(2, _gateways.Sum(static g => g.Queries));
+        string kept = Path.Combine(_folder, "perimeter-wireguard-contract.key");
+        Assert.Equal(Convert.ToBase64String(secret), File.ReadAllText(kept).Trim());
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(kept));
 
         EngineStatus status = await Engine.GetStatusAsync(default);
         Assert.Equal(
@@ -104,7 +107,7 @@ public sealed class PerimeterJoinTests : IAsyncLifetime
         string[] expected =
         [
             "public: nonsense:", "private: port 22 is published by hand", "public: port 9090 is published by hand", "bind: 7000:0x3333", "'eu1.prenet.diode.io' does not say who",
-            "sshd: not applied", "debug: not applied", "socksd: 'perhaps' is neither", "extra_config: bnsCacheTime is not applied", "wireguard: not applied", "its commands are not run",
+            "sshd: not applied", "debug: not applied", "socksd: 'perhaps' is neither", "extra_config: bnsCacheTime is not applied", "wireguard: its commands", "wireguard: peer 0x4444444444444444444444444444444444444444: the contract does not tell",
         ];
         Assert.All(expected, text => Assert.Contains(joined.Warnings, w => w.Contains(text, StringComparison.Ordinal)));
         Assert.DoesNotContain(joined.Warnings, static w => w.Contains("nothing", StringComparison.Ordinal));
@@ -127,6 +130,7 @@ public sealed class PerimeterJoinTests : IAsyncLifetime
         Assert.DoesNotContain(status.Published, static p => p.Port == "80");
         Assert.Equal([7000], status.Binds.Select(static b => b.Local));
         status = await UntilAsync("the fleet was left", static s => s.Fleets.Count == 0 && s.Perimeter!.WireGuardKey is null);
+        Assert.False(File.Exists(kept));
         Assert.Equal(["fleet"], status.Published.Single(static p => p.Port == "5900").To);
         await Engine.UnpublishAsync("22", default);
         Assert.Contains((await Engine.GetStatusAsync(default)).Published, static p => p is { Port: "22", IsPerimeters: true });
@@ -242,6 +246,17 @@ public sealed class PerimeterJoinTests : IAsyncLifetime
         view = await JoinAsync(_perimeter);
         Assert.NotNull(view.WireGuardKey);
         Assert.DoesNotContain(view.Warnings, static w => w.Contains("asked for", StringComparison.Ordinal));
+
+        // Public keys of others are told to users of the perimeter only.
+        const string Peer = "0x4444444444444444444444444444444444444444";
+        _perimeter.Send(_operator, "createDevice(address,string,string,string,string)", Address.Parse(Peer), "peer", "", "", "");
+        Set("wireguard", $"[Interface] PrivateKey = auto [Peer] PublicKey = auto DiodeDevice = {Peer}");
+        view = await JoinAsync(_perimeter);
+        Assert.Contains(view.Warnings, static w => w.Contains($"peer {Peer}: the contract does not tell its public key", StringComparison.Ordinal));
+        _perimeter.Send(_operator, "createUser(address,string,string,string)", Device, "user", "", "");
+        view = await JoinAsync(_perimeter);
+        Assert.DoesNotContain(view.Warnings, static w => w.Contains(Peer, StringComparison.Ordinal));
+        Assert.Contains(Peer, await File.ReadAllTextAsync(Path.Combine(_folder, "state.json")), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,6 @@
 using Diode.Tunnel.Engine.Perimeters;
+using Diode.Tunnel.Engine.PlainPeers;
+using Diode.Tunnel.Ethereum;
 using Xunit;
 
 namespace Diode.Tunnel.Tests.Engine.Perimeters;
@@ -66,7 +68,7 @@ public sealed class PerimeterSettingsTests
         PerimeterSettings settings = Read(
             ("sshd", $"private:22:root,{Device}"), ("socksd", "true"), ("debug", "1"), ("extra_config", """{"a":1,"b":null,"c":{}}"""));
         Assert.Equal(
-            ["sshd", "socksd", "debug", "extra_config", "extra_config"], settings.Warnings.Select(static w => w[..w.IndexOf(':', StringComparison.Ordinal)]));
+            ["extra_config", "extra_config", "sshd", "socksd", "debug"], settings.Warnings.Select(static w => w[..w.IndexOf(':', StringComparison.Ordinal)]));
         Assert.Empty(Read(("socksd", "false"), ("debug", ""), ("extra_config", "{}"), ("sshd", " ")).Warnings);
     }
 
@@ -83,28 +85,65 @@ public sealed class PerimeterSettingsTests
         Assert.All(settings.Warnings, static w => Assert.True(w.Length < 330));
     }
 
-    [Theory]
-    [InlineData("[Interface]\nPrivateKey = auto\nAddress = 10.0.0.2/24\nListenPort = 51820\n\n[Peer]\n# DiodeDevice = 0xab\nAllowedIPs = 10.0.0.0/24\n")]
-    [InlineData("[Interface] PrivateKey = auto Address = 10.0.0.2/24 ListenPort = 51820 [Peer] DiodeDevice = 0xab AllowedIPs = 10.0.0.0/24")]
-    [InlineData("[interface]PrivateKey=AUTO Address=10.0.0.2/24 ListenPort=51820 [peer]DiodeDevice=0xab AllowedIPs=10.0.0.0/24")]
-    public void WireGuard_text_may_be_one_line(string text)
+    /// <summary>As in the Diode client: applied after the properties, so that a member takes the place of the property.</summary>
+    [Fact]
+    public void Extra_members_take_the_place_of_properties()
     {
-        WgQuickText config = WgQuickText.TryRead(text)!;
-        Assert.True(config.KeyFromContract);
-        Assert.False(config.HasCommands);
-        Assert.Equal("Address 10.0.0.2/24, ListenPort 51820", config.Interface);
-        Assert.Equal("DiodeDevice 0xab, AllowedIPs 10.0.0.0/24", Assert.Single(config.Peers));
+        PerimeterSettings settings = Read(
+            ("public", "80 81"), ("private", $"22,{Device}"), ("fleet", Fleet), ("bind", $"7000:{Device}:80"), ("diodeaddrs", $"diode://{Device}@a.example"),
+            ("extra_config", $$"""
+                {"public": "8080:80 9090", "Private": ["443:443:tls, {{Device}}", "444,some-device"], "published_protected_ports": 5900, "fleet": "{{Device}}",
+                 "bind": ["7001:{{Device}}:81"], "diodeaddrs": "diode://{{Fleet}}@b.example", "sshd": null, "debug": false}
+                """));
+        Assert.Empty(settings.Warnings);
+        Assert.Equal(
+            [$"Private 443:443:tls,{Device}", "Private 444:444,some-device", $"Protected 5900:5900,{Device}", "Public 8080:80", "Public 9090:9090"],
+            settings.Ports.Select(static p => $"{p.Mode} {p}"));
+        Assert.Equal(Device, settings.Fleet!.Value.Contract.ToString());
+        Assert.Equal($"7001:{Device}:81:tls", Assert.Single(settings.Binds).ToString());
+        Assert.Equal($"diode://{Fleet}@b.example:41046", Assert.Single(settings.Relays).ToString());
     }
 
     [Fact]
-    public void WireGuard_secrets_and_commands_are_not_shown()
+    public void Extra_members_that_are_null_say_nothing_and_empty_ones_clear()
     {
-        WgQuickText config = WgQuickText.TryRead(
-            "[Interface]\nPrivateKey = c2VjcmV0\nPostUp = wg set %i private-key /x\n[Peer]\nPublicKey = cHVi\nPresharedKey = c2hhcmVk\nEndpoint = diode://0xab:51820")!;
-        Assert.False(config.KeyFromContract);
-        Assert.True(config.HasCommands);
-        Assert.Equal(("", "PublicKey cHVi, Endpoint diode://0xab:51820"), (config.Interface, Assert.Single(config.Peers)));
-        Assert.Null(WgQuickText.TryRead("Address = 1"));
+        PerimeterSettings settings = Read(("public", "80"), ("private", $"22,{Device}"), ("bind", $"7000:{Device}:80"), ("extra_config", """{"public": null, "private": [], "bind": ""}"""));
+        Assert.Empty(settings.Warnings);
+        Assert.Equal("80:80", Assert.Single(settings.Ports).ToString());
+        Assert.Empty(settings.Binds);
+    }
+
+    [Fact]
+    public void Of_a_member_in_another_form_nothing_is_left_open()
+    {
+        PerimeterSettings settings = Read(("public", "80"), ("extra_config", """{"public": {"80": 80}, "socksd_port": 1080, "bnscachetime": "5m", "wireguard": "[Interface]"}"""));
+        Assert.Empty(settings.Ports);
+        Assert.Null(settings.WireGuard);
+        string[] expected =
+        [
+            "extra_config: public is neither", "extra_config: socksd_port is not applied: there is no SOCKS", "extra_config: bnscachetime is not applied: names are asked",
+            "extra_config: wireguard is not applied: it is a property",
+        ];
+        Assert.Equal(expected.Length, settings.Warnings.Count);
+        Assert.All(expected, text => Assert.Contains(settings.Warnings, w => w.StartsWith(text, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Lists_say_who_may_not_and_who_alone_may()
+    {
+        Address one = Address.Parse(Device);
+        Address other = Address.Parse(Fleet);
+        DeviceLists lists = Read(("extra_config", $$"""{"blocklists": ["{{Device}}"], "allowlists": ["{{Device}}"]}""")).Lists;
+        Assert.Equal((false, true), (lists.Admits(one), lists.Admits(other)));
+        lists = Read(("extra_config", $$"""{"allowlists": "{{Device}}"}""")).Lists;
+        Assert.Equal((true, false), (lists.Admits(one), lists.Admits(other)));
+        Assert.True(Read(("extra_config", """{"allowlists": [], "blocklists": ""}""")).Lists.Admits(other));
+
+        // Neither a property of that name nor a list that nobody can read opens anything.
+        Assert.True(Read(("blocklists", Device)).Lists.Admits(one));
+        PerimeterSettings unreadable = Read(("extra_config", """{"allowlists": ["somebody"]}"""));
+        Assert.False(unreadable.Lists.Admits(one));
+        Assert.Equal("allowlists: 'somebody' is no device", Assert.Single(unreadable.Warnings));
     }
 
     [Fact]
@@ -117,10 +156,10 @@ public sealed class PerimeterSettingsTests
         {
             string noise = new([.. Enumerable.Range(0, random.Next(60)).Select(_ => Letters[random.Next(Letters.Length)])]);
             Read((keys[i % keys.Length], noise));
-            WgQuickText.TryRead("[Interface]" + noise);
+            Read(("extra_config", $$"""{"{{keys[i % keys.Length]}}": {{noise}}}"""), (keys[i % keys.Length], noise));
         }
     }
 
     private static PerimeterSettings Read(params (string Key, string Value)[] values) =>
-        PerimeterSettings.Read(values.ToDictionary(static v => v.Key, static v => v.Value), 41042);
+        PerimeterSettings.Read(values.DistinctBy(static v => v.Key).ToDictionary(static v => v.Key, static v => v.Value), 41042);
 }
