@@ -41,9 +41,9 @@ internal sealed partial class PerimeterInterface
     {
         foreach (PeerEntry peer in _peers)
         {
-            if (peer.Meeting?.RelayClosed(relay, clock.Now) == true && peer.Meeting.Current is { } other)
+            if (peer.Meeting?.RelayClosed(relay, clock.Now) == true && peer.Meeting.Current is { } other && _host is { } host)
             {
-                _host?.Core.SetEndpoint(peer.Key, other.Endpoint);
+                Go(host, peer, other);
             }
         }
     }
@@ -144,9 +144,17 @@ internal sealed partial class PerimeterInterface
         var port = new MeetingPort(relay, endpoint);
         if (isInbound ? meeting.Inbound(port, clock.Now) : meeting.Outbound(port, clock.Now))
         {
-            host.Core.SetEndpoint(peer.Key, meeting.Current!.Endpoint);
-            Log.PerimeterPeerMet(logger, peer.Name, meeting.Current.Endpoint.ToString());
+            Go(host, peer, meeting.Current!);
+            Log.PerimeterPeerMet(logger, peer.Name, meeting.Current!.Endpoint.ToString());
         }
+    }
+
+    // The port knows its two ends by what they send; a handshake that was begun just now is repeated after five seconds only. A datagram that is
+    // no message of WireGuard's is ignored at the other end.
+    private static void Go(PerimeterWireGuardHost host, PeerEntry peer, MeetingPort port)
+    {
+        host.SendDatagrams(port.Endpoint, [0], 0);
+        host.Core.SetEndpoint(peer.Key, port.Endpoint);
     }
 
     private static void Close(MeetingPort? port)
