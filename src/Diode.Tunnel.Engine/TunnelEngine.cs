@@ -199,6 +199,7 @@ public sealed partial class TunnelEngine : IAsyncDisposable
         await _loop.InvokeAsync(() => TakeDown("the daemon is stopping")).ConfigureAwait(false);
         await CloseChainsAsync().ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);
+        _perimeterInterface.Dispose();
         _changes.Dispose();
         _tlsSessions.Dispose();
         _tlsIdentity.Dispose();

@@ -1,11 +1,9 @@
-using System.Collections.Immutable;
 using System.Net;
 using Diode.Tunnel.Engine.Relays;
 using Diode.Tunnel.Ethereum;
 using Diode.Tunnel.Platform;
 using Diode.Tunnel.Platform.Buffers;
 using Diode.Tunnel.Platform.Network;
-using Diode.Tunnel.Platform.Sockets;
 using Diode.Tunnel.WireGuard;
 using Microsoft.Extensions.Logging;
 
@@ -47,6 +45,7 @@ internal interface IPerimeterInterfaceOwner
 /// </summary>
 internal sealed partial class PerimeterInterface(
     IPerimeterInterfaceOwner owner, SystemChanges changes, Address self, PacketPool pool, ILogger logger, TimeProvider time, EngineClock clock)
+    : IDisposable
 {
     private const int DefaultMtu = 1420;
     private const long PlanTicks = 3 * TimeSpan.TicksPerSecond;
@@ -104,6 +103,9 @@ internal sealed partial class PerimeterInterface(
         _problem = null;
         _nextTry = 0;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => TakeDown();
 
     /// <summary>Does what is due; four times a second.</summary>
     public void Tick()

@@ -23,7 +23,8 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
     private readonly EngineClock _clock;
     private readonly IPerimeterWireGuardOutput _output;
     private readonly WireGuardInterface _wireGuard;
-    private readonly Dictionary<TunnelPublicKey, (Peer Peer, PeerPlan Plan)> _peers = [];
+    private readonly Dictionary<TunnelPublicKey, Entry> _peers = [];
+    private IReadOnlyList<PeerPlan> _plans = [];
     private long _dropped;
     private bool _disposed;
 
@@ -57,11 +58,12 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
         lock (_gate)
         {
             // Of two peers with the same network the later one has it. Untouched where nothing changes: in between packets would get lost.
-            bool isSame = plans.Count == _peers.Count && plans.All(p => _peers.TryGetValue(p.Key, out (Peer Peer, PeerPlan Plan) e) && e.Plan.AllowedIps.SequenceEqual(p.AllowedIps));
+            bool isSame = plans.Count == _plans.Count && plans.Zip(_plans).All(static p => p.First.Key == p.Second.Key && p.First.AllowedIps.SequenceEqual(p.Second.AllowedIps));
+            _plans = plans;
             HashSet<TunnelPublicKey> wanted = [.. plans.Select(static p => p.Key)];
-            foreach ((TunnelPublicKey key, (Peer peer, _)) in _peers.Where(p => !wanted.Contains(p.Key)).ToArray())
+            foreach ((TunnelPublicKey key, Entry gone) in _peers.Where(p => !wanted.Contains(p.Key)).ToArray())
             {
-                _wireGuard.RemovePeer(peer);
+                _wireGuard.RemovePeer(gone.Peer);
                 _peers.Remove(key);
             }
 
@@ -97,10 +99,22 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
     {
         lock (_gate)
         {
-            if (!_disposed)
+            if (_disposed)
             {
-                _wireGuard.Tick(_clock.Now);
+                return;
             }
+
+            foreach (Entry entry in _peers.Values)
+            {
+                // Not before it is known where: a handshake that goes nowhere is repeated after five seconds only.
+                if (entry.Keepalive != entry.Plan.Keepalive && entry.Peer.Endpoint is not null)
+                {
+                    entry.Keepalive = entry.Plan.Keepalive;
+                    entry.Peer.SetPersistentKeepalive(entry.Keepalive);
+                }
+            }
+
+            _wireGuard.Tick(_clock.Now);
         }
     }
 
@@ -122,14 +136,14 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
     {
         lock (_gate)
         {
-            return _peers.TryGetValue(key, out (Peer Peer, PeerPlan Plan) entry) ? entry.Peer : null;
+            return _peers.TryGetValue(key, out Entry? entry) ? entry.Peer : null;
         }
     }
 
     private bool TrySetPeerLocked(PeerPlan plan, bool setNetworks)
     {
         Peer? peer;
-        if (_peers.TryGetValue(plan.Key, out (Peer Peer, PeerPlan Plan) entry))
+        if (_peers.TryGetValue(plan.Key, out Entry? entry))
         {
             peer = entry.Peer;
             if (!CryptographicOperations.FixedTimeEquals(entry.Plan.PresharedKey, plan.PresharedKey))
@@ -145,13 +159,15 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
 
                 peer!.Endpoint = endpoint;
                 setNetworks = true;
-            }
-            else if (entry.Plan.Keepalive != plan.Keepalive)
-            {
-                peer.SetPersistentKeepalive(plan.Keepalive);
+                entry = new Entry(peer, plan);
             }
         }
-        else if (!TryAddLocked(plan, out peer))
+        else if (TryAddLocked(plan, out peer))
+        {
+            entry = new Entry(peer!, plan);
+            setNetworks = true;
+        }
+        else
         {
             return false;
         }
@@ -161,7 +177,8 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
             _wireGuard.SetAllowedIps(peer!, plan.AllowedIps);
         }
 
-        _peers[plan.Key] = (peer!, plan);
+        entry.Plan = plan;
+        _peers[plan.Key] = entry;
         return true;
     }
 
@@ -169,7 +186,18 @@ internal sealed partial class PerimeterWireGuardCore : IWireGuardOutput, IDispos
     {
         Span<byte> key = stackalloc byte[TunnelPublicKey.Length];
         plan.Key.CopyTo(key);
-        return _wireGuard.TryAddPeer(key, new PeerOptions { PresharedKey = plan.PresharedKey, PersistentKeepalive = plan.Keepalive }, out peer);
+        return _wireGuard.TryAddPeer(key, new PeerOptions { PresharedKey = plan.PresharedKey }, out peer);
+    }
+
+    /// <summary>A peer and what it is to be.</summary>
+    private sealed class Entry(Peer peer, PeerPlan plan)
+    {
+        public Peer Peer { get; } = peer;
+
+        public PeerPlan Plan { get; set; } = plan;
+
+        /// <summary>The interval that is set.</summary>
+        public TimeSpan Keepalive { get; set; }
     }
 }
 
