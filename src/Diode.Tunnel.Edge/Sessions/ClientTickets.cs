@@ -14,6 +14,13 @@ internal sealed partial class ClientTickets
     public const string BudgetReached = "the traffic budget is used up";
 
     private const int MaxAttempts = 3;
+
+    /// <summary>
+    /// A relay that was restarted takes all that was paid ahead for used. A twentieth of the traffic and 10 MB for each day of the epoch
+    /// are let go for that, or a device would have nothing left to sign with after some restarts and be out until the next epoch.
+    /// </summary>
+    private const ulong GraceDivisor = 20;
+    private const ulong EpochGrace = 3 * EdgeLimits.MaxTicketJump;
     private const int MaxEpochOffset = 1;
 
     /// <summary>Most bytes paid ahead: with the grace of the relay (31 MB) it bridges 100 ms at 1 GB/s, and it stays below one jump.</summary>
@@ -176,14 +183,15 @@ internal sealed partial class ClientTickets
         TicketTotals totals = TotalsOf(UsesVersion1 ? Block!.Value.Number / EdgeLimits.EpochBlocks : EpochAt(nowMs), moved);
         ulong known = totals.CountedBytes + totals.ForeignBytes;
 
-        // What we may sign: what we had signed before, what we moved, and one jump of grace.
-        ulong limit = known + EdgeLimits.MaxTicketJump;
+        // What we may sign: what we had signed before, what we moved, one jump of grace, and what restarts of the relay cost.
+        ulong limit = known + EdgeLimits.MaxTicketJump + (known / GraceDivisor) + GraceAt(nowMs);
         ulong usage = Math.Min(UsageAt(moved, totals), limit);
         ulong ahead = Math.Min(_headroom, limit - usage);
         ulong bytes = usage + Math.Max(ahead, _options.TicketHeadroom);
         if (_held is { } held)
         {
-            bytes = Math.Max(bytes, held.Bytes + (_afterTooLow ? _options.TicketHeadroom : 1));
+            // A relay that was restarted has counted little beyond what it holds, and the next restart costs what is paid ahead now.
+            bytes = Math.Max(bytes, held.Bytes + (_afterTooLow ? _options.TicketHeadroom >> (3 * Math.Max(MaxAttempts - _attempts, 0)) : 1));
 
             // A relay that holds less than we think would not take so much at once.
             bytes = Math.Min(bytes, Math.Max(held.Bytes, _claim ?? 0) + EdgeLimits.MaxTicketJump);
@@ -295,6 +303,14 @@ internal sealed partial class ClientTickets
     private ulong UsageAt(ulong moved, TicketTotals totals)
     {
         return _claim is ulong claim ? claim + (moved - _movedAtClaim) : totals.CountedBytes;
+    }
+
+    /// <summary>The part of <see cref="EpochGrace"/> that belongs to the days of the epoch which have passed.</summary>
+    private ulong GraceAt(long nowMs)
+    {
+        return UsesVersion1
+            ? EpochGrace / EdgeLimits.EpochBlocks * (Block!.Value.Number % EdgeLimits.EpochBlocks)
+            : EpochGrace / EdgeLimits.EpochSeconds * ((ulong)Math.Max(nowMs, 0) / 1000 % EdgeLimits.EpochSeconds);
     }
 
     private ulong EpochAt(long nowMs)

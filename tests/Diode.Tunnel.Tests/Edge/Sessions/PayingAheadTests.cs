@@ -95,6 +95,43 @@ public sealed class PayingAheadTests
         Assert.InRange(second.Session.GetTicketStatus().Totals!.CountedBytes, totals.CountedBytes, totals.CountedBytes + 1000);
     }
 
+    /// <summary>A relay that was restarted counts from what it holds: all that was paid ahead is gone (diode-objects §4.6).</summary>
+    [Fact]
+    public void Restarts_of_the_relay_do_not_use_up_what_may_be_signed()
+    {
+        TicketTotals? totals = null;
+        TicketV2? held = null;
+        for (int restart = 0; restart < 1000; restart++)
+        {
+            using var relay = new ScriptedRelay(new EdgeClientOptions { Totals = totals });
+            relay.Session.Start(ScriptedRelay.Now);
+            relay.Session.AddExternalUsage(400);
+            for (int i = 0; held is not null && i < 3; i++)
+            {
+                (ulong id, TicketV2 ticket) = Assert.Single(TakeTickets(relay));
+                if (ticket.TotalBytes >= held.TotalBytes + 20_000)
+                {
+                    held = ticket;
+                    Thanks(relay, id);
+                    break;
+                }
+
+                relay.ReplyTooLow(id, held with { Server = relay.Key.Address });
+            }
+
+            if (held is null)
+            {
+                (ulong id, held) = Assert.Single(TakeTickets(relay));
+                Thanks(relay, id);
+            }
+
+            totals = relay.Session.GetTicketStatus().Totals!;
+            Assert.Equal(held.TotalBytes, totals.AcceptedBytes);
+        }
+
+        Assert.InRange(held!.TotalBytes, 4_194_304UL, 80_000_000UL);
+    }
+
     [Fact]
     public void The_budget_is_never_passed_and_says_so_until_it_is_lifted()
     {

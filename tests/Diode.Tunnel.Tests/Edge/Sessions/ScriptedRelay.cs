@@ -1,6 +1,7 @@
 using Diode.Tunnel.Edge.Framing;
 using Diode.Tunnel.Edge.Messages;
 using Diode.Tunnel.Edge.Sessions;
+using Diode.Tunnel.Edge.Tickets;
 using Diode.Tunnel.Ethereum.Crypto;
 using Diode.Tunnel.Ethereum.Rlp;
 
@@ -59,6 +60,19 @@ internal sealed class ScriptedRelay : IDisposable
         }
 
         return messages;
+    }
+
+    /// <summary>Refuses a ticket and shows the one that is held instead.</summary>
+    /// <param name="id">The request.</param>
+    /// <param name="held">The ticket, unsigned.</param>
+    /// <param name="signer">Who has signed it; null for the device.</param>
+    public void ReplyTooLow(ulong id, TicketV2 held, PrivateKey? signer = null)
+    {
+        RlpWriter rlp = Writer.Begin(id, "response"u8);
+        rlp.WriteBytes("too_low"u8);
+        held.Sign(signer ?? Device).WriteSummary(rlp);
+        Writer.End();
+        Deliver();
     }
 
     /// <summary>Answers a ticket and returns to a quiet wire.</summary>
