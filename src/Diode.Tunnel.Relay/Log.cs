@@ -65,6 +65,9 @@ internal static partial class Log
     [LoggerMessage(2031, LogLevel.Error, "{Count} tickets could not be written, trying again: {Reason}")]
     public static partial void TicketsNotWritten(ILogger logger, int count, string reason);
 
+    [LoggerMessage(2033, LogLevel.Warning, "What devices have used could not be written, what they have paid counts as used after the next start: {Reason}")]
+    public static partial void UsageNotWritten(ILogger logger, string reason);
+
     [LoggerMessage(2032, LogLevel.Warning, "{Count} tickets in {File} are unreadable and ignored")]
     public static partial void TicketsUnreadable(ILogger logger, int count, string file);
 

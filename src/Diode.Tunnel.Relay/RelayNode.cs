@@ -227,6 +227,7 @@ public sealed partial class RelayNode : IAsyncDisposable
         await _chains.StopAsync();
         _core.PhysicalPorts.CloseAll();
         await _exits.DisposeAsync();
+        _core.Tickets.SaveUsage(_clock.NowMs);
         Log.Stopped(_logger, sessions);
     }
 

@@ -76,12 +76,12 @@ internal sealed class DeviceAccount(Address device, ulong epoch)
         Interlocked.Exchange(ref _usage, (long)usage);
     }
 
-    /// <summary>
-    /// Continues after a restart of the relay: what was paid in this epoch counts as used, since nobody knows better.
-    /// </summary>
-    public void Restore(ulong paid)
+    /// <summary>Continues after a restart of the relay.</summary>
+    /// <param name="paid">Bytes paid in this epoch.</param>
+    /// <param name="used">Bytes used; null where nobody knows: then all that was paid is.</param>
+    public void Restore(ulong paid, ulong? used)
     {
-        Interlocked.Exchange(ref _usage, (long)paid);
+        Interlocked.Exchange(ref _usage, (long)(used ?? paid));
         Interlocked.Exchange(ref _paid, (long)paid);
     }
 

@@ -23,4 +23,10 @@ public interface ITicketStore
 
     /// <summary>Forgets the tickets a predicate names.</summary>
     void RemoveWhere(Func<Ticket, bool> isOld);
+
+    /// <summary>Bytes that a device had used when the relay was stopped; told once, null where that is not known.</summary>
+    ulong? TakeUsage(Address device, ulong epoch);
+
+    /// <summary>Keeps what the devices of this run have used, and what nobody has taken; for the next start, when the store is closed in order.</summary>
+    void PutUsage(ulong epoch, IEnumerable<(Address Device, ulong Bytes)> usage);
 }

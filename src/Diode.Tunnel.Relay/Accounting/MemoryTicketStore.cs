@@ -59,6 +59,14 @@ public sealed class MemoryTicketStore : ITicketStore
         }
     }
 
+    /// <inheritdoc/>
+    public ulong? TakeUsage(Address device, ulong epoch) => null;
+
+    /// <inheritdoc/>
+    public void PutUsage(ulong epoch, IEnumerable<(Address Device, ulong Bytes)> usage)
+    {
+    }
+
     /// <summary>A copy of all tickets, in no order of devices.</summary>
     internal List<(Address Device, Ticket Ticket)> ReadAll()
     {

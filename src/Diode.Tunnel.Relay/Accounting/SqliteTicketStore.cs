@@ -25,6 +25,7 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
     private readonly MemoryTicketStore _memory = new();
+    private readonly Dictionary<Address, (ulong Epoch, ulong Bytes)> _usage = [];
     private readonly Lock _gate = new();
     private readonly SqliteDatabase _database;
     private readonly SqliteStatement _put;
@@ -50,6 +51,7 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
         {
             CreateSchema();
             Load();
+            LoadUsage();
             _put = _database.Prepare(
                 "INSERT OR REPLACE INTO tickets (device, fleet, epoch, block_hash, object) VALUES (?, ?, ?, ?, ?)");
             _remove = _database.Prepare("DELETE FROM tickets WHERE device = ? AND fleet = ? AND epoch = ?");
@@ -125,6 +127,33 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
         _work.Set();
     }
 
+    /// <inheritdoc/>
+    public ulong? TakeUsage(Address device, ulong epoch)
+    {
+        lock (_gate)
+        {
+            return _usage.Remove(device, out (ulong Epoch, ulong Bytes) kept) && kept.Epoch == epoch ? kept.Bytes : null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void PutUsage(ulong epoch, IEnumerable<(Address Device, ulong Bytes)> usage)
+    {
+        ArgumentNullException.ThrowIfNull(usage);
+        lock (_gate)
+        {
+            foreach (Address old in _usage.Where(kept => kept.Value.Epoch != epoch).Select(static kept => kept.Key).ToArray())
+            {
+                _usage.Remove(old);
+            }
+
+            foreach ((Address device, ulong bytes) in usage)
+            {
+                _usage[device] = (epoch, bytes);
+            }
+        }
+    }
+
     /// <summary>Writes what is left and closes the file.</summary>
     public void Dispose()
     {
@@ -136,6 +165,7 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
         _disposed = true;
         _closing.Set();
         _writer.Join();
+        WriteUsage();
         _put.Dispose();
         _remove.Dispose();
         _database.Dispose();
@@ -160,7 +190,8 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
         _database.Execute(
             "CREATE TABLE IF NOT EXISTS tickets (id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB NOT NULL, "
             + "fleet BLOB NOT NULL, epoch INTEGER NOT NULL, block_hash BLOB NOT NULL, object BLOB NOT NULL, "
-            + "UNIQUE (device, fleet, epoch)); PRAGMA user_version=1");
+            + "UNIQUE (device, fleet, epoch)); "
+            + "CREATE TABLE IF NOT EXISTS usage (device BLOB PRIMARY KEY, epoch INTEGER NOT NULL, bytes INTEGER NOT NULL); PRAGMA user_version=1");
     }
 
     private void Load()
@@ -183,6 +214,48 @@ internal sealed class SqliteTicketStore : ITicketStore, IDisposable
         if (unreadable > 0)
         {
             Log.TicketsUnreadable(_logger, unreadable, _database.Path);
+        }
+    }
+
+    // Removed as soon as it is read: after a kill it would be of an earlier time.
+    private void LoadUsage()
+    {
+        using (SqliteStatement rows = _database.Prepare("SELECT device, epoch, bytes FROM usage"))
+        {
+            while (rows.Step())
+            {
+                if (Address.TryRead(rows.GetBytes(0), out Address device) && rows.GetInt64(1) >= 0 && rows.GetInt64(2) >= 0)
+                {
+                    _usage[device] = ((ulong)rows.GetInt64(1), (ulong)rows.GetInt64(2));
+                }
+            }
+        }
+
+        _database.Execute("DELETE FROM usage");
+    }
+
+    private void WriteUsage()
+    {
+        try
+        {
+            using SqliteStatement put = _database.Prepare("INSERT OR REPLACE INTO usage (device, epoch, bytes) VALUES (?, ?, ?)");
+            _database.Execute("BEGIN IMMEDIATE");
+            Span<byte> bytes = stackalloc byte[Address.Length];
+            foreach ((Address device, (ulong epoch, ulong used)) in _usage)
+            {
+                device.CopyTo(bytes);
+                put.Bind(1, bytes);
+                put.Bind(2, (long)epoch);
+                put.Bind(3, (long)used);
+                put.Run();
+            }
+
+            _database.Execute("COMMIT");
+        }
+        catch (PlatformException exception)
+        {
+            // What was paid ahead counts as used then.
+            Log.UsageNotWritten(_logger, exception.Message);
         }
     }
 

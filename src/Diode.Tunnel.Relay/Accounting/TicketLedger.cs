@@ -88,6 +88,13 @@ internal sealed class TicketLedger
         }
     }
 
+    /// <summary>Hands what devices have used to the store, for the next start: what they paid ahead stays theirs. The last call.</summary>
+    public void SaveUsage(long nowMs)
+    {
+        ulong epoch = AccountingRules.GetWallEpoch(nowMs);
+        _store.PutUsage(epoch, _accounts.Select(account => (account.Key, account.Value.GetUsage(epoch))));
+    }
+
     /// <summary>The newest ticket of a device, the one that others are shown.</summary>
     public Ticket? Find(Address device)
     {
@@ -215,7 +222,7 @@ internal sealed class TicketLedger
     // A store on disk remembers tickets of devices that this process has not seen yet.
     private void RestoreLocked(DeviceAccount account, long nowMs)
     {
-        account.Restore(FindPaid(account.Device, nowMs));
+        account.Restore(FindPaid(account.Device, nowMs), _store.TakeUsage(account.Device, AccountingRules.GetWallEpoch(nowMs)));
         foreach (Ticket ticket in _store.FindAll(account.Device))
         {
             _totalScore += ticket.Epoch == _chain.GetEpoch(GetChainId(ticket), nowMs) ? ticket.Score : 0;

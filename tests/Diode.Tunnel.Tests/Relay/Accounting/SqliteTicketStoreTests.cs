@@ -147,6 +147,50 @@ public sealed class SqliteTicketStoreTests : IDisposable
         Assert.Equal(1, last.LoadedCount);
     }
 
+    [Fact]
+    public void What_was_paid_ahead_is_there_after_a_stop_and_used_up_after_a_kill()
+    {
+        var device = PrivateKey.Generate();
+        var other = PrivateKey.Generate();
+        using (SqliteTicketStore store = Open())
+        {
+            var world = new RelayWorld(key: s_relay, store: store);
+            Assert.Equal("[response thanks! 0x400000]", world.Connect(device).AskTicket(1, 0x400000));
+            Assert.Equal("[response thanks! 0x400000]", world.Connect(other).AskTicket(1, 0x400000));
+            world.Core.Tickets.SaveUsage(world.NowMs);
+        }
+
+        // The other one is not there in this run, and this run is killed.
+        string killed = Path.Combine(_folder, "killed.db");
+        using (SqliteTicketStore store = Open())
+        {
+            var world = new RelayWorld(key: s_relay, store: store);
+            Assert.InRange(Unpaid(world, device), -0x400000, -0x400000 + 2000);
+            File.Copy(FilePath, killed);
+            File.Copy(FilePath + "-wal", killed + "-wal");
+            world.Core.Tickets.SaveUsage(world.NowMs);
+        }
+
+        using (SqliteTicketStore store = Open())
+        {
+            var world = new RelayWorld(key: s_relay, store: store);
+            Assert.InRange(Unpaid(world, device), -0x400000, -0x400000 + 2000);
+            Assert.InRange(Unpaid(world, other), -0x400000, -0x400000 + 2000);
+        }
+
+        using (var store = new SqliteTicketStore(killed, NullLogger.Instance))
+        {
+            Assert.InRange(Unpaid(new RelayWorld(key: s_relay, store: store), device), 1, 1000);
+        }
+    }
+
+    private static long Unpaid(RelayWorld world, PrivateKey device)
+    {
+        RelayPeer peer = world.Connect(device);
+        peer.Ask("ping");
+        return peer.Session.Account.Unpaid;
+    }
+
     private static TicketV2 Sign(PrivateKey device, byte fleet, ulong bytes, ulong epoch = RelayWorld.Epoch)
     {
         byte[] address = new byte[20];
