@@ -186,12 +186,15 @@ internal sealed partial class ClientTickets
         // What we may sign: what we had signed before, what we moved, one jump of grace, and what restarts of the relay cost.
         ulong limit = known + EdgeLimits.MaxTicketJump + (known / GraceDivisor) + GraceAt(nowMs);
         ulong usage = Math.Min(UsageAt(moved, totals), limit);
-        ulong ahead = Math.Min(_headroom, limit - usage);
-        ulong bytes = usage + Math.Max(ahead, _options.TicketHeadroom);
+
+        // A relay that was restarted has counted little beyond what it holds, and the next restart costs what is paid ahead now: little
+        // at first, in a session that goes on where another one ended, and more when that is too low.
+        bool isFirst = _held is not null && PaidBytes == 0 && _attempts < MaxAttempts;
+        ulong step = isFirst ? _options.TicketHeadroom >> (3 * Math.Min(MaxAttempts - _attempts, 2)) : _options.TicketHeadroom;
+        ulong bytes = usage + (isFirst ? step : Math.Max(Math.Min(_headroom, limit - usage), step));
         if (_held is { } held)
         {
-            // A relay that was restarted has counted little beyond what it holds, and the next restart costs what is paid ahead now.
-            bytes = Math.Max(bytes, held.Bytes + (_afterTooLow ? _options.TicketHeadroom >> (3 * Math.Max(MaxAttempts - _attempts, 0)) : 1));
+            bytes = Math.Max(bytes, held.Bytes + (_afterTooLow ? step : 1));
 
             // A relay that holds less than we think would not take so much at once.
             bytes = Math.Min(bytes, Math.Max(held.Bytes, _claim ?? 0) + EdgeLimits.MaxTicketJump);

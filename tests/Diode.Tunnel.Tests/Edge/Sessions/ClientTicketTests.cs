@@ -62,7 +62,7 @@ public sealed class ClientTicketTests
         (ulong id, TicketV2 first) = TakeTicket(relay);
         relay.ReplyTooLow(id, first with { TotalBytes = 900_000_000, TotalConnections = 12 });
         (_, TicketV2 second) = TakeTicket(relay);
-        AssertPays(920_000_000 + Headroom, second);
+        AssertPays(920_000_000 + (Headroom / 64), second);
         Assert.Equal(13UL, second.TotalConnections);
     }
 

@@ -96,8 +96,10 @@ public sealed class PayingAheadTests
     }
 
     /// <summary>A relay that was restarted counts from what it holds: all that was paid ahead is gone (diode-objects §4.6).</summary>
-    [Fact]
-    public void Restarts_of_the_relay_do_not_use_up_what_may_be_signed()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Restarts_of_the_relay_do_not_use_up_what_may_be_signed(bool asks)
     {
         TicketTotals? totals = null;
         TicketV2? held = null;
@@ -106,6 +108,12 @@ public sealed class PayingAheadTests
             using var relay = new ScriptedRelay(new EdgeClientOptions { Totals = totals });
             relay.Session.Start(ScriptedRelay.Now);
             relay.Session.AddExternalUsage(400);
+            if (asks && held is not null)
+            {
+                relay.Writer.WriteTicketRequest(7, held.TotalBytes + 400);
+                relay.Deliver();
+            }
+
             for (int i = 0; held is not null && i < 3; i++)
             {
                 (ulong id, TicketV2 ticket) = Assert.Single(TakeTickets(relay));
